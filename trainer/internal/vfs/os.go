@@ -1,3 +1,5 @@
+// The operating system's file system: os, plus flock, mmap and fsync of directories.
+
 package vfs
 
 import (
@@ -38,7 +40,7 @@ func wrapFile(f *os.File, err error) (File, error) {
 }
 
 func (osFS) SyncDir(name string) error {
-	d, err := os.Open(name)
+	d, err := os.OpenFile(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return err
 	}

@@ -42,14 +42,14 @@ type FS interface {
 	// Mkdir makes one directory; it fails with fs.ErrExist where something of that name is.
 	Mkdir(name string, perm fs.FileMode) error
 	MkdirAll(name string, perm fs.FileMode) error
-	// Rename is atomic and replaces a file at newname; a directory at newname must be empty or absent.
+	// Rename is atomic and replaces a file at newname; where a directory is at newname it fails with fs.ErrExist.
 	Rename(oldname, newname string) error
 	Remove(name string) error
 	RemoveAll(name string) error
 	// ReadDir lists a directory, sorted by name.
 	ReadDir(name string) ([]fs.DirEntry, error)
 	Stat(name string) (fs.FileInfo, error)
-	// SyncDir makes a directory's entries (creations, renames, removals) durable.
+	// SyncDir makes a directory's entries (creations, renames, removals) durable; not the contents of its files.
 	SyncDir(name string) error
 	// Lock takes an exclusive lock (flock) on the file, creating it; the lock ends with Close or with the process.
 	Lock(name string) (io.Closer, error)
