@@ -1,0 +1,212 @@
+// The TensorBoard sink: which field of which event becomes which tag.
+
+package monitor
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"frugal/trainer/internal/vfs"
+)
+
+// scalarTag is where a field goes, and what it is multiplied by on the way.
+type scalarTag struct {
+	tag   string
+	scale float64
+}
+
+const perGB = 1.0 / (1 << 30)
+
+// scalarTags has one row for each number that TensorBoard shows: event and field → tag.
+var scalarTags = map[[2]string]scalarTag{
+	{"train", "epoch"}:             {"train/epoch", 1},
+	{"train", "loss"}:              {"train/loss", 1},
+	{"train", "perplexity"}:        {"train/perplexity", 1},
+	{"train", "learning_rate"}:     {"train/learning_rate", 1},
+	{"train", "grad_norm"}:         {"train/grad_norm", 1},
+	{"train", "loss_scale"}:        {"train/loss_scale", 1},
+	{"train", "tokens_per_second"}: {"train/tokens_per_second", 1},
+	{"train", "step_seconds"}:      {"train/step_seconds", 1},
+
+	{"eval", "loss"}:          {"eval/loss", 1},
+	{"eval", "perplexity"}:    {"eval/perplexity", 1},
+	{"eval", "bits_per_byte"}: {"eval/bits_per_byte", 1},
+
+	{"train", "peak_memory_bytes"}:          {"system/peak_memory_gb", perGB},
+	{"train", "resident_memory_bytes"}:      {"system/resident_memory_gb", perGB},
+	{"train", "cpu_percent"}:                {"system/cpu_percent", 1},
+	{"train", "gpu_memory_allocated_bytes"}: {"system/gpu_memory_allocated_gb", perGB},
+	{"train", "gpu_memory_reserved_bytes"}:  {"system/gpu_memory_reserved_gb", perGB},
+	{"train", "gpu_utilization"}:            {"system/gpu_utilization", 1},
+}
+
+type tensorBoard struct {
+	out   *appender
+	event []byte
+}
+
+// eventFiles counts the event files of this process, as their names do.
+var eventFiles atomic.Int64
+
+// OpenTensorBoard begins an event file in dir, making the directory. With resumeStep ≥ 0 TensorBoard drops what the files of
+// the sessions before hold past that step; with resumeStep < 0 it drops all they hold, for two runs in one directory are one
+// run to it. The older files stay as they are.
+func OpenTensorBoard(fsys vfs.FS, dir string, resumeStep int64) (Sink, error) {
+	if err := fsys.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("tensorboard: %w", err)
+	}
+	now := time.Now()
+	name, err := eventFileName(fsys, dir, now)
+	if err != nil {
+		return nil, fmt.Errorf("tensorboard: %w", err)
+	}
+	return openEventFile(fsys, filepath.Join(dir, name), now, resumeStep)
+}
+
+func openEventFile(fsys vfs.FS, path string, now time.Time, resumeStep int64) (Sink, error) {
+	file, err := fsys.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("tensorboard: %w", err)
+	}
+	t := &tensorBoard{out: &appender{file: file}}
+	// A reader keeps the steps before START's and drops the rest.
+	if err := t.append(fileVersionEvent(now), startEvent(now, max(0, resumeStep+1))); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// eventFileName is events.out.tfevents.TIME.HOST.PID.N. Readers take the files of a directory in the order of their names,
+// so TIME is later than every other there, even where the clock went back or two sessions began in one second.
+func eventFileName(fsys vfs.FS, dir string, now time.Time) (string, error) {
+	const prefix = "events.out.tfevents."
+	entries, err := fsys.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	seconds := now.Unix()
+	for _, entry := range entries {
+		if rest, ok := strings.CutPrefix(entry.Name(), prefix); ok {
+			digits, _, _ := strings.Cut(rest, ".")
+			if earlier, err := strconv.ParseInt(digits, 10, 64); err == nil {
+				seconds = max(seconds, earlier+1)
+			}
+		}
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return fmt.Sprintf("%s%010d.%s.%d.%d", prefix, seconds, host, os.Getpid(), eventFiles.Add(1)-1), nil
+}
+
+// Write appends the Record's values as one event, in one write call: what a killed run wrote can be read.
+func (t *tensorBoard) Write(r Record) error {
+	values, err := summaryValues(r)
+	if err != nil {
+		return fmt.Errorf("tensorboard: event %s: %w", r.Event, err)
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	return t.append(summaryEvent(r.Time, r.Step, values))
+}
+
+func (t *tensorBoard) append(events ...[]byte) error {
+	t.event = t.event[:0]
+	for _, event := range events {
+		t.event = appendFramed(t.event, event)
+	}
+	return t.wrap(t.out.append(t.event))
+}
+
+func (t *tensorBoard) Sync() error  { return t.wrap(t.out.sync()) }
+func (t *tensorBoard) Close() error { return t.wrap(t.out.close()) }
+
+func (t *tensorBoard) wrap(err error) error {
+	if err != nil {
+		return fmt.Errorf("tensorboard: %w", err)
+	}
+	return nil
+}
+
+// summaryValues are what TensorBoard shows of a Record: its numbers by scalarTags, the curriculum's weights, and texts.
+func summaryValues(r Record) (values [][]byte, err error) {
+	for _, f := range r.Fields {
+		if x, ok := toFloat(f.Value); ok {
+			if to, ok := scalarTags[[2]string{r.Event, f.Name}]; ok {
+				values = append(values, scalarValue(to.tag, float32(x*to.scale)))
+			}
+		}
+	}
+	switch r.Event {
+	case "train":
+		values = append(values, derivedValues(r)...)
+	case "run":
+		return appendConfig(values, r)
+	case "sample":
+		values = append(values, sampleValue(r))
+	}
+	return values, nil
+}
+
+// derivedValues are the perplexity of a train Record, e^loss, and one scalar for each stage of a curriculum.
+func derivedValues(r Record) (values [][]byte) {
+	loss, hasLoss := r.number("loss")
+	if _, given := r.number("perplexity"); hasLoss && !given {
+		values = append(values, scalarValue("train/perplexity", float32(math.Exp(loss))))
+	}
+	for _, f := range r.Fields {
+		if weights, ok := f.Value.([]Field); ok && f.Name == "curriculum_weights" {
+			for _, stage := range weights {
+				if x, ok := toFloat(stage.Value); ok {
+					values = append(values, scalarValue("curriculum/"+stage.Name, float32(x)))
+				}
+			}
+		}
+	}
+	return values
+}
+
+// appendConfig shows the run's configuration as a text: a string as it is (YAML), anything else as JSON.
+func appendConfig(values [][]byte, r Record) ([][]byte, error) {
+	for _, f := range r.Fields {
+		if f.Name != "config" {
+			continue
+		}
+		text, ok := f.Value.(string)
+		if !ok {
+			compact, err := appendValue(nil, f.Value)
+			if err != nil {
+				return nil, err
+			}
+			var indented bytes.Buffer
+			if err := json.Indent(&indented, compact, "", "  "); err != nil {
+				return nil, err
+			}
+			text = indented.String()
+		}
+		values = append(values, textValue("config", codeBlock(text)))
+	}
+	return values, nil
+}
+
+func sampleValue(r Record) []byte {
+	prompt, _ := r.number("prompt_index")
+	sample, _ := r.number("sample_index")
+	return textValue(fmt.Sprintf("generation/prompt_%d_sample_%d", int(prompt), int(sample)), codeBlock(r.text("text")))
+}
+
+// codeBlock is text that Markdown leaves as it is.
+func codeBlock(text string) string {
+	return "    " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n    ")
+}
