@@ -1,0 +1,71 @@
+package torch
+
+// Gradients: the backward pass, gradient mode and autocast as closures, so that a panic restores them.
+
+/*
+#include "binding.h"
+*/
+import "C"
+
+// RequiresGrad says whether operations on t are recorded.
+func (t *Tensor) RequiresGrad() bool { return t.info().requiresGrad }
+
+// SetRequiresGrad makes a leaf record the operations on it, or stop.
+func (t *Tensor) SetRequiresGrad(on bool) *Tensor {
+	n := C.int(0)
+	if on {
+		n = 1
+	}
+	check(C.ft_set_requires_grad(t.p(), n))
+	return t
+}
+
+// Grad is a new handle on the gradient accumulated in a leaf; nil when there is none.
+func (t *Tensor) Grad() *Tensor {
+	var out C.ft_tensor
+	check(C.ft_grad(t.p(), &out))
+	if out == nil {
+		return nil
+	}
+	return wrap(out)
+}
+
+// SetGrad makes grad the gradient of a leaf; nil removes it, and the memory with it.
+func (t *Tensor) SetGrad(grad *Tensor) { check(C.ft_set_grad(t.p(), grad.optional())) }
+
+// Backward propagates to the leaves and adds to their gradients: grads[i] is the gradient of outputs[i], of its shape. With
+// nil grads the outputs must be scalars.
+func Backward(outputs, grads []*Tensor) {
+	o, n := pointers(outputs)
+	g, _ := pointers(grads)
+	check(C.ft_backward(o, g, n))
+}
+
+// Backward propagates from a scalar.
+func (t *Tensor) Backward() { Backward([]*Tensor{t}, nil) }
+
+// NoGrad runs f without recording operations.
+func NoGrad(f func()) { withGradMode(0, f) }
+
+// EnableGrad runs f with operations recorded, also inside NoGrad.
+func EnableGrad(f func()) { withGradMode(1, f) }
+
+func withGradMode(on C.int, f func()) {
+	var before, ignored C.int
+	check(C.ft_grad_mode(on, &before))
+	defer func() { check(C.ft_grad_mode(before, &ignored)) }()
+	f()
+}
+
+// Autocast runs f with autocast to dtype on the device's type; Float32 runs f as it is. The cache of cast weights does not
+// outlive it.
+func Autocast(device Device, dtype DType, f func()) {
+	if dtype == Float32 {
+		f()
+		return
+	}
+	var before C.ft_autocast
+	check(C.ft_autocast_enter(C.int8_t(device.Type), C.int8_t(dtype), &before))
+	defer func() { check(C.ft_autocast_leave(C.int8_t(device.Type), &before)) }()
+	f()
+}

@@ -1,0 +1,115 @@
+// The C interface between Go and libtorch. Every function returns NULL on success or a malloc'd message that the caller
+// frees; its first byte is the error's kind (see error.cc). A tensor is an at::Tensor on the heap, owned by the caller.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ft_tensor_s* ft_tensor;
+
+typedef struct {
+  int8_t type;  // c10::DeviceType: 0 CPU, 1 CUDA
+  int8_t index;
+} ft_device;
+
+// error.cc
+void ft_error_stacks(int on);
+
+// tensor.cc: creation, metadata, copies
+const char* ft_empty(const int64_t* shape, size_t n, int8_t dtype, ft_device device, ft_tensor* out);
+const char* ft_full(const int64_t* shape, size_t n, double value, int8_t dtype, ft_device device, ft_tensor* out);
+const char* ft_arange(int64_t end, ft_device device, ft_tensor* out);
+const char* ft_from_bytes(const void* data, size_t bytes, const int64_t* shape, size_t n, int8_t dtype, ft_device device, ft_tensor* out);
+const char* ft_copy_to_bytes(ft_tensor t, void* data, size_t bytes);
+const char* ft_item(ft_tensor t, double* out);
+const char* ft_free(ft_tensor t);
+const char* ft_dim(ft_tensor t, size_t* out);
+const char* ft_shape(ft_tensor t, int64_t* out);
+const char* ft_info(ft_tensor t, int8_t* dtype, ft_device* device, int64_t* numel, int* requires_grad);
+const char* ft_to(ft_tensor t, int8_t dtype, ft_device device, ft_tensor* out);
+const char* ft_copy_(ft_tensor dst, ft_tensor src);
+const char* ft_clone(ft_tensor t, ft_tensor* out);
+const char* ft_detach(ft_tensor t, ft_tensor* out);
+const char* ft_equal(ft_tensor a, ft_tensor b, int* out);
+
+// shape.cc: views
+const char* ft_reshape(ft_tensor t, const int64_t* shape, size_t n, ft_tensor* out);
+const char* ft_transpose(ft_tensor t, int64_t a, int64_t b, ft_tensor* out);
+const char* ft_narrow(ft_tensor t, int64_t dim, int64_t start, int64_t length, ft_tensor* out);
+const char* ft_index_select(ft_tensor t, int64_t dim, ft_tensor index, ft_tensor* out);
+
+// math.cc
+const char* ft_add(ft_tensor a, ft_tensor b, double alpha, ft_tensor* out);
+const char* ft_add_(ft_tensor a, ft_tensor b, double alpha);
+const char* ft_add_scalar_(ft_tensor a, double b);
+const char* ft_sub(ft_tensor a, ft_tensor b, ft_tensor* out);
+const char* ft_mul(ft_tensor a, ft_tensor b, ft_tensor* out);
+const char* ft_mul_(ft_tensor a, ft_tensor b);
+const char* ft_mul_scalar(ft_tensor a, double b, ft_tensor* out);
+const char* ft_mul_scalar_(ft_tensor a, double b);
+const char* ft_div(ft_tensor a, ft_tensor b, ft_tensor* out);
+const char* ft_fill_(ft_tensor a, double value);
+const char* ft_reciprocal(ft_tensor a, ft_tensor* out);
+const char* ft_exp_(ft_tensor a);
+const char* ft_sum(ft_tensor a, ft_tensor* out);
+const char* ft_matmul(ft_tensor a, ft_tensor b, ft_tensor* out);
+const char* ft_addmm(ft_tensor bias, ft_tensor a, ft_tensor b, ft_tensor* out);
+const char* ft_addmm_(ft_tensor c, ft_tensor a, ft_tensor b);
+const char* ft_log_softmax(ft_tensor a, int64_t dim, int8_t dtype, ft_tensor* out);
+const char* ft_gather(ft_tensor a, int64_t dim, ft_tensor index, ft_tensor* out);
+const char* ft_index_put_add_(ft_tensor a, ft_tensor rows, ft_tensor columns, ft_tensor values);
+const char* ft_where(ft_tensor condition, ft_tensor a, ft_tensor b, ft_tensor* out);
+const char* ft_normal_(ft_tensor a, double mean, double std);
+
+// nn.cc
+const char* ft_embedding(ft_tensor weight, ft_tensor ids, ft_tensor* out);
+const char* ft_layer_norm(ft_tensor x, ft_tensor weight, ft_tensor bias, double eps, ft_tensor* out);
+const char* ft_gelu_tanh(ft_tensor x, ft_tensor* out);
+const char* ft_gelu(ft_tensor x, ft_tensor* out);
+const char* ft_dropout(ft_tensor x, double p, ft_tensor* out);
+const char* ft_attention(ft_tensor q, ft_tensor k, ft_tensor v, double dropout_p, int causal, ft_tensor* out);
+
+// autograd.cc
+const char* ft_set_requires_grad(ft_tensor t, int on);
+const char* ft_grad(ft_tensor t, ft_tensor* out);
+const char* ft_set_grad(ft_tensor t, ft_tensor grad);
+const char* ft_backward(const ft_tensor* outputs, const ft_tensor* grads, size_t n);
+const char* ft_grad_mode(int on, int* before);
+typedef struct {
+  int enabled, cache;
+  int8_t dtype;
+} ft_autocast;
+const char* ft_autocast_enter(int8_t device_type, int8_t dtype, ft_autocast* before);
+const char* ft_autocast_leave(int8_t device_type, const ft_autocast* before);
+
+// optim.cc
+const char* ft_fused_adamw_(const ft_tensor* params, const ft_tensor* grads, const ft_tensor* exp_avgs, const ft_tensor* exp_avg_sqs,
+                            const ft_tensor* steps, size_t n, ft_tensor lr, double beta1, double beta2, double weight_decay, double eps,
+                            ft_tensor found_inf);
+const char* ft_global_norm(const ft_tensor* tensors, size_t n, ft_tensor* out);
+const char* ft_clip_coefficient(ft_tensor norm, double max_norm, ft_tensor* out);
+const char* ft_foreach_mul_(const ft_tensor* tensors, size_t n, ft_tensor factor);
+const char* ft_amp_unscale_(const ft_tensor* grads, size_t n, ft_tensor found_inf, ft_tensor inverse_scale);
+const char* ft_amp_update_scale_(ft_tensor scale, ft_tensor growth_tracker, ft_tensor found_inf, double growth, double backoff, int64_t interval);
+
+// device.cc
+const char* ft_load_cuda(char** why);
+const char* ft_device_count(int8_t type, int* out);
+typedef struct {
+  int64_t allocated, allocated_peak, reserved, reserved_peak, free, total;
+} ft_memory;
+const char* ft_memory_stats(ft_device device, ft_memory* out);
+const char* ft_reset_peak(ft_device device);
+const char* ft_empty_cache(ft_device device);
+const char* ft_synchronize(ft_device device);
+const char* ft_manual_seed(ft_device device, uint64_t seed);
+const char* ft_set_num_threads(int n);
+const char* ft_num_threads(int* out);
+const char* ft_cpu_capability(const char** out);
+
+#ifdef __cplusplus
+}
+#endif

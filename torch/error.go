@@ -1,0 +1,84 @@
+package torch
+
+// What goes wrong in libtorch becomes *Error, with a kind and one line of text.
+
+/*
+#include <stdlib.h>
+#include "binding.h"
+*/
+import "C"
+
+import (
+	"strings"
+	"unsafe"
+)
+
+// Kind says what sort of thing went wrong.
+type Kind byte
+
+// The kinds of error. Shape: sizes or dimensions do not fit together. OutOfMemory: of the device or the host.
+const (
+	OtherError  Kind = 'o'
+	ShapeError  Kind = 's'
+	OutOfMemory Kind = 'm'
+	DeviceError Kind = 'd'
+)
+
+func (k Kind) String() string {
+	switch k {
+	case ShapeError:
+		return "shape"
+	case OutOfMemory:
+		return "out of memory"
+	case DeviceError:
+		return "device"
+	}
+	return "libtorch"
+}
+
+// Error is an exception of libtorch.
+type Error struct {
+	Kind    Kind
+	Message string // libtorch's own, one line unless ErrorStacks is on
+}
+
+func (e *Error) Error() string { return e.Kind.String() + ": " + e.Message }
+
+var keepLines bool
+
+// ErrorStacks makes errors carry libtorch's C++ stack as well, for those who debug the binding.
+func ErrorStacks(on bool) {
+	keepLines = on
+	n := C.int(0)
+	if on {
+		n = 1
+	}
+	C.ft_error_stacks(n)
+}
+
+// asError takes ownership of a message from the C side; NULL is success.
+func asError(text *C.char) *Error {
+	if text == nil {
+		return nil
+	}
+	s := C.GoString(text)
+	C.free(unsafe.Pointer(text))
+	e := &Error{Kind: Kind(s[0]), Message: s[1:]}
+	if !keepLines {
+		e.Message = oneLine(e.Message)
+	}
+	return e
+}
+
+// oneLine keeps a message on one line and drops the advice for PyTorch's environment that follows its first sentences.
+func oneLine(s string) string {
+	s, _, _ = strings.Cut(s, "\nException raised from")
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// check panics with *Error when text is a message.
+func check(text *C.char) {
+	if e := asError(text); e != nil {
+		panic(e)
+	}
+}

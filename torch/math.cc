@@ -1,0 +1,68 @@
+// Arithmetic: elementwise operations, reductions, products.
+#include <ATen/ops/add.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/div.h>
+#include <ATen/ops/gather.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/reciprocal.h>
+#include <ATen/ops/sub.h>
+#include <ATen/ops/sum.h>
+#include <ATen/ops/where.h>
+
+#include "guard.h"
+
+using namespace ft;
+
+const char* ft_add(ft_tensor a, ft_tensor b, double alpha, ft_tensor* out) { FT_GUARD(*out = give(at::add(get(a), get(b), alpha))) }
+
+const char* ft_add_(ft_tensor a, ft_tensor b, double alpha) { FT_GUARD(get(a).add_(get(b), alpha)) }
+
+const char* ft_add_scalar_(ft_tensor a, double b) { FT_GUARD(get(a).add_(b)) }
+
+const char* ft_sub(ft_tensor a, ft_tensor b, ft_tensor* out) { FT_GUARD(*out = give(at::sub(get(a), get(b)))) }
+
+const char* ft_mul(ft_tensor a, ft_tensor b, ft_tensor* out) { FT_GUARD(*out = give(at::mul(get(a), get(b)))) }
+
+const char* ft_mul_(ft_tensor a, ft_tensor b) { FT_GUARD(get(a).mul_(get(b))) }
+
+const char* ft_mul_scalar(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out = give(at::mul(get(a), b))) }
+
+const char* ft_mul_scalar_(ft_tensor a, double b) { FT_GUARD(get(a).mul_(b)) }
+
+const char* ft_div(ft_tensor a, ft_tensor b, ft_tensor* out) { FT_GUARD(*out = give(at::div(get(a), get(b)))) }
+
+const char* ft_fill_(ft_tensor a, double value) { FT_GUARD(get(a).fill_(value)) }
+
+const char* ft_reciprocal(ft_tensor a, ft_tensor* out) { FT_GUARD(*out = give(at::reciprocal(get(a)))) }
+
+const char* ft_exp_(ft_tensor a) { FT_GUARD(get(a).exp_()) }
+
+const char* ft_sum(ft_tensor a, ft_tensor* out) { FT_GUARD(*out = give(at::sum(get(a)))) }
+
+const char* ft_matmul(ft_tensor a, ft_tensor b, ft_tensor* out) { FT_GUARD(*out = give(at::matmul(get(a), get(b)))) }
+
+const char* ft_addmm(ft_tensor bias, ft_tensor a, ft_tensor b, ft_tensor* out) {
+  FT_GUARD(*out = give(at::addmm(get(bias), get(a), get(b))))
+}
+
+const char* ft_addmm_(ft_tensor c, ft_tensor a, ft_tensor b) { FT_GUARD(get(c).addmm_(get(a), get(b))) }
+
+const char* ft_log_softmax(ft_tensor a, int64_t dim, int8_t dtype, ft_tensor* out) {
+  FT_GUARD(*out = give(at::log_softmax(get(a), dim, static_cast<at::ScalarType>(dtype))))
+}
+
+const char* ft_gather(ft_tensor a, int64_t dim, ft_tensor index, ft_tensor* out) {
+  FT_GUARD(*out = give(at::gather(get(a), dim, get(index))))
+}
+
+const char* ft_index_put_add_(ft_tensor a, ft_tensor rows, ft_tensor columns, ft_tensor values) {
+  FT_GUARD(get(a).index_put_({get(rows), get(columns)}, get(values), /*accumulate=*/true))
+}
+
+const char* ft_where(ft_tensor condition, ft_tensor a, ft_tensor b, ft_tensor* out) {
+  FT_GUARD(*out = give(at::where(get(condition).to(at::kBool), get(a), get(b))))
+}
+
+const char* ft_normal_(ft_tensor a, double mean, double std) { FT_GUARD(get(a).normal_(mean, std)) }

@@ -1,0 +1,149 @@
+package torch
+
+// Arithmetic. A name that ends in _ works in place and returns its receiver.
+
+/*
+#include "binding.h"
+*/
+import "C"
+
+// Add is t + other, broadcasting.
+func (t *Tensor) Add(other *Tensor) *Tensor { return t.AddScaled(other, 1) }
+
+// AddScaled is t + alpha·other, broadcasting.
+func (t *Tensor) AddScaled(other *Tensor, alpha float64) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_add(t.p(), other.p(), C.double(alpha), &out))
+	return wrap(out)
+}
+
+// Add_ adds other to t; other may have a lower precision.
+func (t *Tensor) Add_(other *Tensor) *Tensor {
+	check(C.ft_add_(t.p(), other.p(), 1))
+	return t
+}
+
+// AddScalar_ adds v to each element.
+func (t *Tensor) AddScalar_(v float64) *Tensor {
+	check(C.ft_add_scalar_(t.p(), C.double(v)))
+	return t
+}
+
+// Sub is t - other, broadcasting.
+func (t *Tensor) Sub(other *Tensor) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_sub(t.p(), other.p(), &out))
+	return wrap(out)
+}
+
+// Mul is the elementwise product, broadcasting.
+func (t *Tensor) Mul(other *Tensor) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_mul(t.p(), other.p(), &out))
+	return wrap(out)
+}
+
+// Mul_ multiplies elementwise in place, broadcasting other.
+func (t *Tensor) Mul_(other *Tensor) *Tensor {
+	check(C.ft_mul_(t.p(), other.p()))
+	return t
+}
+
+// MulScalar is t·v.
+func (t *Tensor) MulScalar(v float64) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_mul_scalar(t.p(), C.double(v), &out))
+	return wrap(out)
+}
+
+// MulScalar_ multiplies each element by v.
+func (t *Tensor) MulScalar_(v float64) *Tensor {
+	check(C.ft_mul_scalar_(t.p(), C.double(v)))
+	return t
+}
+
+// Div is the elementwise quotient, broadcasting.
+func (t *Tensor) Div(other *Tensor) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_div(t.p(), other.p(), &out))
+	return wrap(out)
+}
+
+// Fill_ sets each element to v.
+func (t *Tensor) Fill_(v float64) *Tensor {
+	check(C.ft_fill_(t.p(), C.double(v)))
+	return t
+}
+
+// Reciprocal is 1/t.
+func (t *Tensor) Reciprocal() *Tensor {
+	var out C.ft_tensor
+	check(C.ft_reciprocal(t.p(), &out))
+	return wrap(out)
+}
+
+// Exp_ is e^t in place.
+func (t *Tensor) Exp_() *Tensor {
+	check(C.ft_exp_(t.p()))
+	return t
+}
+
+// Sum adds all elements: a scalar.
+func (t *Tensor) Sum() *Tensor {
+	var out C.ft_tensor
+	check(C.ft_sum(t.p(), &out))
+	return wrap(out)
+}
+
+// MatMul is the matrix product, batched and broadcast as torch.matmul: [.., n, m]·[.., m, p] → [.., n, p].
+func (t *Tensor) MatMul(other *Tensor) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_matmul(t.p(), other.p(), &out))
+	return wrap(out)
+}
+
+// AddMM is bias + a·b: [p] or [n, p], [n, m], [m, p] → [n, p].
+func AddMM(bias, a, b *Tensor) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_addmm(bias.p(), a.p(), b.p(), &out))
+	return wrap(out)
+}
+
+// AddMM_ adds a·b to t in place; all of one dtype: [n, p] += [n, m]·[m, p].
+func (t *Tensor) AddMM_(a, b *Tensor) *Tensor {
+	check(C.ft_addmm_(t.p(), a.p(), b.p()))
+	return t
+}
+
+// LogSoftmax is log softmax along dim, computed and returned in dtype.
+func (t *Tensor) LogSoftmax(dim int64, dtype DType) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_log_softmax(t.p(), C.int64_t(dim), C.int8_t(dtype), &out))
+	return wrap(out)
+}
+
+// Gather picks along dim the entries that index (int64, of t's number of dimensions) names.
+func (t *Tensor) Gather(dim int64, index *Tensor) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_gather(t.p(), C.int64_t(dim), index.p(), &out))
+	return wrap(out)
+}
+
+// IndexPutAdd_ adds values[i] to t[rows[i], columns[i]]; rows and columns are int64.
+func (t *Tensor) IndexPutAdd_(rows, columns, values *Tensor) *Tensor {
+	check(C.ft_index_put_add_(t.p(), rows.p(), columns.p(), values.p()))
+	return t
+}
+
+// Where takes a's elements where condition is not zero, else b's.
+func Where(condition, a, b *Tensor) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_where(condition.p(), a.p(), b.p(), &out))
+	return wrap(out)
+}
+
+// Normal_ fills t with normal numbers from the device's generator.
+func (t *Tensor) Normal_(mean, std float64) *Tensor {
+	check(C.ft_normal_(t.p(), C.double(mean), C.double(std)))
+	return t
+}

@@ -1,0 +1,58 @@
+package torch
+
+// The operations that a transformer is made of.
+
+/*
+#include "binding.h"
+*/
+import "C"
+
+// Embedding picks rows of weight: [V, C], int64 [B, T] → [B, T, C].
+func Embedding(weight, ids *Tensor) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_embedding(weight.p(), ids.p(), &out))
+	return wrap(out)
+}
+
+// LayerNorm normalises the last dimension, then scales and shifts: [.., C] → [.., C] (Ba et al., 2016).
+func LayerNorm(x, weight, bias *Tensor, eps float64) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_layer_norm(x.p(), weight.p(), bias.p(), C.double(eps), &out))
+	return wrap(out)
+}
+
+// GELUTanh is 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))) (Hendrycks and Gimpel, 2016): GPT-2's gelu_new.
+func (t *Tensor) GELUTanh() *Tensor {
+	var out C.ft_tensor
+	check(C.ft_gelu_tanh(t.p(), &out))
+	return wrap(out)
+}
+
+// GELU is x·Φ(x), exact.
+func (t *Tensor) GELU() *Tensor {
+	var out C.ft_tensor
+	check(C.ft_gelu(t.p(), &out))
+	return wrap(out)
+}
+
+// Dropout zeroes elements with probability p and scales the rest by 1/(1-p), from the device's generator. p 0 returns t.
+func (t *Tensor) Dropout(p float64) *Tensor {
+	if p == 0 {
+		return t
+	}
+	var out C.ft_tensor
+	check(C.ft_dropout(t.p(), C.double(p), &out))
+	return wrap(out)
+}
+
+// Attention is softmax(q·kᵀ/√d)·v, by the kernel that libtorch picks: [B, H, T, d] each → [B, H, T, d]. With causal a
+// position sees itself and those before it.
+func Attention(q, k, v *Tensor, dropout float64, causal bool) *Tensor {
+	var out C.ft_tensor
+	n := C.int(0)
+	if causal {
+		n = 1
+	}
+	check(C.ft_attention(q.p(), k.p(), v.p(), C.double(dropout), n, &out))
+	return wrap(out)
+}
