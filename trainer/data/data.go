@@ -1,0 +1,240 @@
+// Package data turns text into training batches: documents (.txt, .jsonl, .parquet, or token files of nanoGPT and llm.c) →
+// a token cache on disk → rows of ids → windows of batches, in an order that is a function of (seed, epoch, position) alone.
+package data
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"frugal/trainer/internal/vfs"
+)
+
+// Encoder turns text into token ids. It is called from several goroutines at once.
+type Encoder interface {
+	// AppendEncode appends the ids of text (valid UTF-8) to dst.
+	AppendEncode(dst []uint32, text []byte) []uint32
+	// Fingerprint changes whenever the ids of some text would.
+	Fingerprint() string
+}
+
+// SafeSplitter is an Encoder that knows where a text may be cut without changing its ids.
+type SafeSplitter interface {
+	// SafeSplit returns the largest n ≤ limit at which text may be cut: the ids of text[:n] followed by those of text[n:]
+	// are the ids of text, whatever follows text. n is at the start of a rune; 0 says that there is no such place.
+	SafeSplit(text []byte, limit int) int
+}
+
+// TokenSizer is an Encoder that knows the length of a token's text, which bits per byte needs.
+type TokenSizer interface {
+	// TokenBytes returns the length in bytes of the text that id stands for.
+	TokenBytes(id uint32) int
+}
+
+// Options say where the documents are and how rows and batches are made of them.
+type Options struct {
+	FS           vfs.FS                               // holds the documents and the token cache
+	Train, Eval  []string                             // globs; ** stands for any number of directories
+	Embedded     fs.FS                                // its documents are the training corpus where Train is empty
+	EvalFraction float64                              // of the documents, kept for evaluation where Eval is empty; 0: none
+	TextField    string                               // the key of .jsonl objects, the column of .parquet files
+	Packing      bool                                 // join documents and cut blocks, instead of one document a row
+	CacheDir     string                               // directory of the token cache, made if absent
+	Encoder      Encoder                              // a SafeSplitter and a TokenSizer as well, where it can
+	EndToken     uint32                               // follows every document; divides token files into documents
+	VocabSize    int                                  // every id must be below it
+	Positions    int                                  // T, the longest row
+	BatchSize    int                                  // rows in a batch
+	Accumulation int                                  // batches in a window
+	Seed         uint64                               // of the order of rows
+	Workers      int                                  // goroutines that encode; below 1: one
+	Log          func(format string, a ...any)        // a line at a time; nil: none
+	Progress     func(what string, done, total int64) // bytes of the sources; called by one goroutine at a time; nil: none
+}
+
+// Split counts what one of the two halves of a corpus holds.
+type Split struct {
+	Documents int64 // a document that is divided between training and evaluation counts in both
+	Rows      int64
+	Tokens    int64 // end tokens included
+	Bytes     int64 // of text; 0 for token files whose tokens' sizes are not known
+}
+
+// Dataset is a corpus, tokenised and divided into rows. Its methods may be called from several goroutines at once.
+type Dataset struct {
+	options     Options
+	caches      []*cache
+	train, eval rows // eval is nil where nothing is evaluated
+	trainSplit  Split
+	evalSplit   Split
+	sizes       []int32 // bytes of text by token id; nil where they are not known
+	fingerprint string
+}
+
+// Open tokenises the corpus, or finds it tokenised in the cache, and divides it into rows. Errors name the file and the
+// line, row or byte; errors.Is finds syscall.ENOSPC when the cache's disk is full, and ctx.Err() after a cancellation.
+func Open(ctx context.Context, o Options) (*Dataset, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	d := &Dataset{options: o, sizes: tokenSizes(o)}
+	if err := d.open(ctx); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (o *Options) check() error {
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, int64, int64) {}
+	}
+	o.Workers = max(o.Workers, 1)
+	switch {
+	case o.FS == nil || o.Encoder == nil || o.CacheDir == "":
+		return errors.New("data: a file system, an encoder and a cache directory are needed")
+	case len(o.Train) == 0 && o.Embedded == nil:
+		return errors.New("data: no training files are named (data.train)")
+	case !(o.EvalFraction >= 0 && o.EvalFraction < 1):
+		return fmt.Errorf("data: eval_fraction %v is not in [0, 1)", o.EvalFraction)
+	case o.Positions < 2:
+		return fmt.Errorf("data: rows of %d tokens hold no target (max_position_embeddings must be 2 or more)", o.Positions)
+	case o.BatchSize < 1 || o.Accumulation < 1:
+		return fmt.Errorf("data: batch_size %d × gradient_accumulation_steps %d is no window", o.BatchSize, o.Accumulation)
+	case o.VocabSize < 1 || int64(o.EndToken) >= int64(o.VocabSize):
+		return fmt.Errorf("data: the end token %d is outside the vocabulary (vocab_size %d)", o.EndToken, o.VocabSize)
+	}
+	return nil
+}
+
+func (d *Dataset) open(ctx context.Context) error {
+	o := d.options
+	train, err := o.trainCorpus()
+	if err != nil {
+		return err
+	}
+	trainCache, err := d.openCache(ctx, train)
+	if err != nil {
+		return err
+	}
+	inTrain := func(uint64) bool { return true }
+	var evalStream *stream
+	if len(o.Eval) > 0 {
+		eval, err := newCorpus(o.FS, o.Eval, o)
+		if err != nil {
+			return err
+		}
+		warnOfOverlap(o.Log, train, eval)
+		evalCache, err := d.openCache(ctx, eval)
+		if err != nil {
+			return err
+		}
+		evalStream = newStream(evalCache, inTrain, o.EndToken)
+	} else if o.EvalFraction > 0 {
+		inEval := divide(trainCache, o.EvalFraction, o.Log)
+		inTrain = func(hash uint64) bool { return !inEval(hash) }
+		evalStream = newStream(trainCache, inEval, o.EndToken)
+	}
+	trainStream := newStream(trainCache, inTrain, o.EndToken)
+	return d.makeRows(trainStream, evalStream)
+}
+
+// makeRows divides both streams into rows, and refuses a corpus that is too small for one.
+func (d *Dataset) makeRows(train, eval *stream) error {
+	o := d.options
+	d.train = newRows(train, o, false)
+	d.trainSplit = train.split(d.train)
+	if d.train.len() == 0 {
+		return tooSmall(d.trainSplit, o)
+	}
+	if eval != nil {
+		d.eval = newRows(eval, o, true)
+		d.evalSplit = eval.split(d.eval)
+	}
+	d.fingerprint = d.makeFingerprint()
+	return nil
+}
+
+func tooSmall(s Split, o Options) error {
+	if !o.Packing {
+		return fmt.Errorf("data: the training corpus has %d documents and %d tokens, none a row of 2 or more: give it more text",
+			s.Documents, s.Tokens)
+	}
+	return fmt.Errorf("data: the training corpus has %d tokens in %d documents, too few for one row of %d: "+
+		"give it more text, lower max_position_embeddings, or set data.packing to false", s.Tokens, s.Documents, o.Positions)
+}
+
+// trainCorpus lists the training documents: those of Train, or the embedded ones.
+func (o Options) trainCorpus() (*corpus, error) {
+	if len(o.Train) > 0 {
+		return newCorpus(o.FS, o.Train, o)
+	}
+	names, err := embeddedFiles(o.Embedded)
+	if err != nil {
+		return nil, fmt.Errorf("data: the embedded corpus: %w", err)
+	}
+	return newCorpus(FromFS(o.Embedded), names, o)
+}
+
+func warnOfOverlap(log func(string, ...any), train, eval *corpus) {
+	names := map[string]bool{}
+	for _, s := range train.sources {
+		names[s.path] = true
+	}
+	for _, s := range eval.sources {
+		if names[s.path] {
+			log("warning: %s is both in data.train and in data.eval: the evaluation sees what was trained on", s.path)
+		}
+	}
+}
+
+// makeFingerprint covers what decides which ids stand where in which window: contents, division, rows and order. A window's
+// division into batches is not in it, so that batch × accumulation may change where their product does not.
+func (d *Dataset) makeFingerprint() string {
+	o, h := d.options, sha256.New()
+	for _, c := range d.caches {
+		fmt.Fprintf(h, "%x\n", c.header.payload)
+	}
+	fmt.Fprintf(h, "end %d fraction %v packing %t positions %d window %d seed %d\n",
+		o.EndToken, o.EvalFraction, o.Packing, o.Positions, o.BatchSize*o.Accumulation, o.Seed)
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// Train counts what is trained on.
+func (d *Dataset) Train() Split { return d.trainSplit }
+
+// Eval counts what is evaluated; all zero where nothing is.
+func (d *Dataset) Eval() Split { return d.evalSplit }
+
+// Fingerprint is the hex SHA-256 of everything that decides which ids stand where in which window: a run may be resumed
+// exactly with a dataset of the same fingerprint.
+func (d *Dataset) Fingerprint() string { return d.fingerprint }
+
+// Close gives back the mapped caches. Windows and batches handed out stay valid.
+func (d *Dataset) Close() error {
+	var errs []error
+	for _, c := range d.caches {
+		errs = append(errs, c.close())
+	}
+	d.caches = nil
+	return errors.Join(errs...)
+}
+
+// tokenSizes tabulates the bytes of text by token id. The end token stands for no text.
+func tokenSizes(o Options) []int32 {
+	sizer, ok := o.Encoder.(TokenSizer)
+	if !ok {
+		return nil
+	}
+	sizes := make([]int32, o.VocabSize)
+	for id := range sizes {
+		sizes[id] = int32(sizer.TokenBytes(uint32(id)))
+	}
+	sizes[o.EndToken] = 0
+	return sizes
+}

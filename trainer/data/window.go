@@ -1,0 +1,107 @@
+package data
+
+// Windows: what one update of the weights is computed from.
+
+import "fmt"
+
+// Window is the batches of one update. Their number of targets is known before the first backward pass.
+type Window struct {
+	Epoch, Index int
+	Batches      []Batch
+	Targets      int64 // of all batches
+	Tokens       int64 // ids of all batches, padding not counted
+}
+
+// Batch is some rows, padded with the end token to the longest of them. Position t of a row is the input for a target where
+// t+1 < Lengths[row]; the target is the id at t+1.
+type Batch struct {
+	Rows, Length int
+	InputIDs     []int64 // [Rows, Length]
+	Lengths      []int32 // [Rows], ids without the padding
+	Targets      int64
+	Bytes        int64 // of the targets' text, the end token's none; 0 where the Encoder is no TokenSizer
+}
+
+// WindowsPerEpoch counts the windows that visit every training row once. The last one may have fewer batches than the
+// others, and its last batch fewer rows.
+func (d *Dataset) WindowsPerEpoch() int {
+	rows := d.options.BatchSize * d.options.Accumulation
+	return (d.train.len() + rows - 1) / rows
+}
+
+// Window returns window index, in [0, WindowsPerEpoch()), of an epoch, from 0 on. It is a function of the dataset, the seed
+// and its arguments: nothing depends on windows asked for earlier.
+func (d *Dataset) Window(epoch, index int) (*Window, error) {
+	if epoch < 0 || index < 0 || index >= d.WindowsPerEpoch() {
+		return nil, fmt.Errorf("data: no window %d in epoch %d: an epoch has %d windows", index, epoch, d.WindowsPerEpoch())
+	}
+	o := d.options
+	order := newOrder(o.Seed, epoch, d.train.len())
+	first := index * o.BatchSize * o.Accumulation
+	last := min(first+o.BatchSize*o.Accumulation, d.train.len())
+	w := &Window{Epoch: epoch, Index: index}
+	for from := first; from < last; from += o.BatchSize {
+		var numbers []int
+		for position := from; position < min(from+o.BatchSize, last); position++ {
+			numbers = append(numbers, order.at(position))
+		}
+		b := d.batch(d.train, numbers)
+		w.Batches = append(w.Batches, b)
+		w.Targets += b.Targets
+		w.Tokens += b.Targets + int64(b.Rows) // a row's first id is no target
+	}
+	return w, nil
+}
+
+// EvalBatches counts the batches of the evaluation, the last of which may have fewer rows; 0 where nothing is evaluated.
+func (d *Dataset) EvalBatches() int {
+	if d.eval == nil {
+		return 0
+	}
+	return (d.eval.len() + d.options.BatchSize - 1) / d.options.BatchSize
+}
+
+// EvalBatch returns batch i, in [0, EvalBatches()), of the evaluation rows in their order.
+func (d *Dataset) EvalBatch(i int) (*Batch, error) {
+	if i < 0 || i >= d.EvalBatches() {
+		return nil, fmt.Errorf("data: no evaluation batch %d of %d", i, d.EvalBatches())
+	}
+	var numbers []int
+	for n := i * d.options.BatchSize; n < min((i+1)*d.options.BatchSize, d.eval.len()); n++ {
+		numbers = append(numbers, n)
+	}
+	b := d.batch(d.eval, numbers)
+	return &b, nil
+}
+
+// batch reads rows and pads them to the longest.
+func (d *Dataset) batch(r rows, numbers []int) Batch {
+	b := Batch{Rows: len(numbers), Lengths: make([]int32, len(numbers))}
+	for i, number := range numbers {
+		_, length := r.at(number)
+		b.Lengths[i] = int32(length)
+		b.Length = max(b.Length, length)
+	}
+	b.InputIDs = make([]int64, b.Rows*b.Length)
+	for i, number := range numbers {
+		row := b.InputIDs[i*b.Length : (i+1)*b.Length]
+		from, length := r.at(number)
+		r.read(row[:length], from)
+		for t := length; t < b.Length; t++ {
+			row[t] = int64(d.options.EndToken)
+		}
+		b.Targets += int64(length) - 1
+		b.Bytes += d.textBytes(row[1:length])
+	}
+	return b
+}
+
+func (d *Dataset) textBytes(ids []int64) (total int64) {
+	if d.sizes == nil {
+		return 0
+	}
+	for _, id := range ids {
+		total += int64(d.sizes[id])
+	}
+	return total
+}
