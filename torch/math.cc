@@ -1,8 +1,10 @@
 // Arithmetic: elementwise operations, reductions, products.
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
+#include <ATen/ops/clamp_min.h>
 #include <ATen/ops/div.h>
 #include <ATen/ops/gather.h>
+#include <ATen/ops/ge.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mul.h>
@@ -39,7 +41,13 @@ const char* ft_reciprocal(ft_tensor a, ft_tensor* out) { FT_GUARD(*out = give(at
 
 const char* ft_exp_(ft_tensor a) { FT_GUARD(get(a).exp_()) }
 
-const char* ft_sum(ft_tensor a, ft_tensor* out) { FT_GUARD(*out = give(at::sum(get(a)))) }
+const char* ft_sum(ft_tensor a, int8_t dtype, ft_tensor* out) {
+  FT_GUARD(*out = give(at::sum(get(a), static_cast<at::ScalarType>(dtype))))
+}
+
+const char* ft_ge_scalar(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out = give(at::ge(get(a), b))) }
+
+const char* ft_clamp_min(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out = give(at::clamp_min(get(a), b))) }
 
 const char* ft_matmul(ft_tensor a, ft_tensor b, ft_tensor* out) { FT_GUARD(*out = give(at::matmul(get(a), get(b)))) }
 

@@ -88,10 +88,27 @@ func (t *Tensor) Exp_() *Tensor {
 	return t
 }
 
-// Sum adds all elements: a scalar.
-func (t *Tensor) Sum() *Tensor {
+// Sum adds all elements in t's dtype: a scalar.
+func (t *Tensor) Sum() *Tensor { return t.SumTo(t.DType()) }
+
+// SumTo converts the elements to dtype, then adds them all: a scalar.
+func (t *Tensor) SumTo(dtype DType) *Tensor {
 	var out C.ft_tensor
-	check(C.ft_sum(t.p(), &out))
+	check(C.ft_sum(t.p(), C.int8_t(dtype), &out))
+	return wrap(out)
+}
+
+// GreaterEqual is t ≥ v, elementwise: bool.
+func (t *Tensor) GreaterEqual(v float64) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_ge_scalar(t.p(), C.double(v), &out))
+	return wrap(out)
+}
+
+// ClampMin raises each element to at least v.
+func (t *Tensor) ClampMin(v float64) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_clamp_min(t.p(), C.double(v), &out))
 	return wrap(out)
 }
 

@@ -1,0 +1,91 @@
+package gpt2
+
+// The head: final LayerNorm, tied output, cross entropy and their gradients, a chunk of rows at a time, so that the logits
+// [B·T, V] never exist whole.
+
+import "frugal/torch"
+
+// chunkElements bounds a chunk's logits. Products of fewer than some hundred rows run below the processor's speed.
+const (
+	chunkElements = 1 << 25
+	minChunkRows  = 256
+)
+
+func (m *Model) chunkRows() int64 { return max(minChunkRows, chunkElements/int64(m.VocabSize)) }
+
+// headLoss adds the sum of losses of x [B, T, C] against targets [B, T] to p.LossSum. With p.Weight it also adds the
+// gradients of Weight·sum to lnF's and wte's, and returns that of x.
+func (m *Model) headLoss(x, targets *torch.Tensor, p Pass) *torch.Tensor {
+	scope := torch.OpenScope()
+	defer scope.Close()
+	C := int64(m.HiddenSize)
+	y := m.lnF.forward(m, x)
+	var dx *torch.Tensor
+	torch.NoGrad(func() {
+		rows := y.Detach().Reshape(-1, C)
+		flat := targets.Reshape(-1)
+		h := head{m: m, p: p, weight: m.wte.Detach().To(p.Precision, m.Device)}
+		if p.Weight != nil {
+			h.gradient = torch.Empty(rows.Shape(), torch.Float32, m.Device)
+		}
+		n := rows.Shape()[0]
+		for start := int64(0); start < n; start += m.chunkRows() {
+			h.chunk(rows, flat, start, min(m.chunkRows(), n-start))
+		}
+		dx = h.gradient
+	})
+	if dx == nil {
+		return nil
+	}
+	backward(y, dx.Reshape(y.Shape()...), nil)
+	arrived := x.Grad()
+	scope.Keep(arrived)
+	return arrived
+}
+
+// head is the state shared by the chunks of one batch.
+type head struct {
+	m        *Model
+	p        Pass
+	weight   *torch.Tensor // wte in the compute precision, [V, C]
+	gradient *torch.Tensor // of the normalised rows, [N, C]; nil without gradients
+}
+
+// chunk: with p = softmax(z), the gradient of -log p[target] by the logits z is p - onehot(target).
+func (h *head) chunk(rows, targets *torch.Tensor, start, n int64) {
+	scope := torch.OpenScope()
+	defer scope.Close()
+	hidden := rows.Narrow(0, start, n).To(h.p.Precision, h.m.Device)
+	target := targets.Narrow(0, start, n)
+	valid := target.GreaterEqual(0).To(torch.Float32, h.m.Device) // [n]: 1 where there is a target
+	target = target.ClampMin(0)
+
+	logits := hidden.MatMul(h.weight.Transpose(0, 1)) // [n, V]
+	logProbs := logits.LogSoftmax(-1, torch.Float32)
+	logits.Free()
+	losses := logProbs.Gather(1, target.Reshape(n, 1)).Reshape(n).Mul(valid)
+	h.p.LossSum.Add_(losses.SumTo(torch.Float64).MulScalar(-1))
+	if h.gradient == nil {
+		return
+	}
+	d := logProbs.Exp_().IndexPutAdd_(torch.Arange(n, h.m.Device), target, torch.Full([]int64{1}, -1, torch.Float32, h.m.Device))
+	d.Mul_(valid.Mul(h.p.Weight).Reshape(n, 1))
+	d = d.To(h.p.Precision, h.m.Device)
+	h.gradient.Narrow(0, start, n).Copy_(d.MatMul(h.weight))
+	h.m.addGradient(h.m.wte, d.Transpose(0, 1), hidden)
+}
+
+// addGradient adds a·b to the gradient of parameter w: in place when all are fp32, else the product is rounded to the compute
+// precision first, as autocast rounds a weight's gradient.
+func (m *Model) addGradient(w, a, b *torch.Tensor) {
+	g := w.Grad()
+	switch {
+	case g == nil:
+		product := a.MatMul(b)
+		w.SetGrad(product.To(torch.Float32, m.Device))
+	case a.DType() == torch.Float32:
+		g.AddMM_(a, b)
+	default:
+		g.Add_(a.MatMul(b))
+	}
+}

@@ -1,0 +1,117 @@
+package gpt2
+
+// Forward and backward over the row of stages. Go walks them, so what is kept between the two passes is plain Go: each
+// block's graph, or only its input, from which the block is computed again (Chen et al., arXiv 1604.06174).
+
+import "frugal/torch"
+
+// Pass says how a batch goes through the model.
+type Pass struct {
+	Precision     torch.DType // compute precision under autocast; Float32 for none
+	Checkpointing bool        // keep block inputs only and recompute
+	// Seed gives the dropout seed of a stage (0 embed, 1.. blocks). It is asked again for a recomputation, and must answer alike.
+	Seed func(stage int) uint64
+	// Weight multiplies the gradient of the sum of losses: loss scale / targets of the window. A float32 scalar on the device.
+	Weight *torch.Tensor
+	// LossSum receives the sum of the batch's losses: a float64 scalar on the device.
+	LossSum *torch.Tensor
+}
+
+// ForwardBackward adds the batch's gradients to the parameters' and its sum of losses to p.LossSum. ids and targets are int64
+// [B, T]; a target of -1 is none. Losses are computed in fp32 (next-token cross entropy).
+func (m *Model) ForwardBackward(ids, targets *torch.Tensor, p Pass) {
+	scope := torch.OpenScope()
+	defer scope.Close()
+	inputs := make([]*torch.Tensor, len(m.blocks)+1) // inputs[i] enters block i; the last enters the head
+	outputs := make([]*torch.Tensor, len(m.blocks))  // with their graphs, unless checkpointing
+
+	embedded := m.stage(0, p, func() *torch.Tensor { return m.embed(ids) })
+	inputs[0] = leaf(embedded)
+	for i := range m.blocks {
+		run := func() { outputs[i] = m.runBlock(i, inputs[i], p) }
+		if p.Checkpointing {
+			torch.NoGrad(run)
+		} else {
+			run()
+		}
+		inputs[i+1] = leaf(outputs[i])
+	}
+
+	gradient := m.headLoss(inputs[len(m.blocks)], targets, p)
+	inputs[len(m.blocks)].Free()
+	for i := len(m.blocks) - 1; i >= 0; i-- {
+		if p.Checkpointing {
+			outputs[i].Free()
+			outputs[i] = m.runBlock(i, inputs[i], p)
+		}
+		gradient = backward(outputs[i], gradient, inputs[i])
+	}
+	backward(embedded, gradient, nil)
+}
+
+// Loss adds the batch's sum of losses to lossSum, without gradients and without dropout.
+func (m *Model) Loss(ids, targets *torch.Tensor, precision torch.DType, lossSum *torch.Tensor) {
+	m.evaluate(ids, precision, func(x *torch.Tensor) *torch.Tensor {
+		return m.headLoss(x, targets, Pass{Precision: precision, LossSum: lossSum})
+	})
+}
+
+// Logits is [B, T, V] for ids [B, T] int64, without gradients and without dropout. For tests and small inputs: training
+// never holds the whole of it.
+func (m *Model) Logits(ids *torch.Tensor, precision torch.DType) *torch.Tensor {
+	return m.evaluate(ids, precision, func(x *torch.Tensor) (logits *torch.Tensor) {
+		torch.Autocast(m.Device, precision, func() {
+			logits = m.lnF.forward(m, x).MatMul(m.wte.Transpose(0, 1))
+		})
+		return logits
+	})
+}
+
+// evaluate runs embed and blocks without gradients or dropout and hands the last hidden state [B, T, C] to f.
+func (m *Model) evaluate(ids *torch.Tensor, precision torch.DType, f func(x *torch.Tensor) *torch.Tensor) (y *torch.Tensor) {
+	dropout := m.Dropout
+	m.Dropout = 0
+	defer func() { m.Dropout = dropout }()
+	p := Pass{Precision: precision, Seed: func(int) uint64 { return 0 }}
+	torch.NoGrad(func() {
+		s := torch.OpenScope()
+		defer s.Close()
+		x := m.embed(ids)
+		for i := range m.blocks {
+			next := m.runBlock(i, x, p)
+			x.Free()
+			x = next
+		}
+		y = f(x)
+		s.Keep(y)
+	})
+	return y
+}
+
+func (m *Model) runBlock(i int, x *torch.Tensor, p Pass) *torch.Tensor {
+	return m.stage(i+1, p, func() *torch.Tensor { return m.blocks[i].forward(m, x) })
+}
+
+// stage runs f under autocast with the stage's own dropout seed: recomputation and resume need no saved generator state.
+func (m *Model) stage(i int, p Pass, f func() *torch.Tensor) (y *torch.Tensor) {
+	if m.Dropout > 0 {
+		torch.ManualSeed(m.Device, p.Seed(i))
+	}
+	torch.Autocast(m.Device, p.Precision, func() { y = f() })
+	return y
+}
+
+// leaf is x cut off from its graph, recording what follows.
+func leaf(x *torch.Tensor) *torch.Tensor { return x.Detach().SetRequiresGrad(true) }
+
+// backward sends gradient through output's graph, frees both, and returns what arrived at input (nil: no input).
+func backward(output, gradient, input *torch.Tensor) (arrived *torch.Tensor) {
+	torch.Backward([]*torch.Tensor{output}, []*torch.Tensor{gradient})
+	output.Free()
+	gradient.Free()
+	if input != nil {
+		arrived = input.Grad()
+		input.Free()
+	}
+	return arrived
+}
