@@ -3,17 +3,14 @@ package tokenizer
 
 import (
 	"fmt"
-	"sync"
 
 	"github.com/tiktoken-go/tokenizer/codec"
 )
 
 const gpt2Size = 50257
 
-// GPT2 is GPT-2's own tokenizer: 50257 ids, <|endoftext|> is 50256. The first call takes some 50 ms, later ones nothing.
-func GPT2() (*Tokenizer, error) { return gpt2() }
-
-var gpt2 = sync.OnceValues(func() (*Tokenizer, error) {
+// GPT2 is GPT-2's own tokenizer: 50257 ids, <|endoftext|> is 50256.
+func GPT2() (*Tokenizer, error) {
 	tokens, err := gpt2Tokens()
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: the embedded GPT-2 vocabulary: %w", err)
@@ -24,7 +21,7 @@ var gpt2 = sync.OnceValues(func() (*Tokenizer, error) {
 	}
 	// Hugging Face's file of GPT-2 has normalized set, which for a tokenizer without normalizer makes no difference.
 	return newTokenizer(settings{useRegex: true}, tokens, nil, merges, []addedToken{endOfText(gpt2Size - 1)}, EndOfText)
-})
+}
 
 func gpt2Tokens() ([]string, error) {
 	vocabulary := codec.NewR50kBase()

@@ -1,0 +1,237 @@
+// Opening files: what is refused and how it is said, and the end token.
+package tokenizer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"frugal/trainer/internal/vfs"
+)
+
+// smallFile is a sound tokenizer.json, for spoiling.
+func smallFile(t testing.TB) []byte {
+	t.Helper()
+	tokenizer, err := Train(context.Background(), documentsOf([]string{"the cat and the hat and the bat"}), 262, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tokenizer.canonical()
+}
+
+func writeFile(t testing.TB, dir, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, content, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDamagedAndForeignFilesAreRefusedInOneLine(t *testing.T) {
+	swap := func(old, new string) func(string) string {
+		return func(s string) string {
+			if !strings.Contains(s, old) {
+				t.Fatalf("the sound file has no %q", old)
+			}
+			return strings.Replace(s, old, new, 1)
+		}
+	}
+	whole := func(s string) func(string) string { return func(string) string { return s } }
+	preTokenizer := `{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}`
+	tests := []struct {
+		name  string
+		spoil func(string) string
+		want  string
+	}{
+		{"empty file", whole(""), "the JSON ends before it is complete"},
+		{"cut in the middle", func(s string) string { return s[:len(s)/2] }, "the JSON ends before it is complete"},
+		{"not JSON", whole("{\n\n\"model\": oops}"), "line 3: not JSON"},
+		{"binary", whole("\x00\x01\xff"), "line 1: not JSON"},
+		{"a list", whole("[1, 2]"), "the whole is a array, want an object"},
+		{"something after the end", func(s string) string { return s + "\n{}" }, "something follows the end"},
+		{"no model", whole("{}"), "there is no pre_tokenizer"},
+		{"model missing", swap(`"model"`, `"modle"`), "there is no model"},
+		{"another model", swap(`"type": "BPE"`, `"type": "WordPiece"`), `type "WordPiece" is not supported`},
+		{"model is a number", whole(`{"pre_tokenizer": {"type": "ByteLevel"}, "model": 3}`), "model: the whole is a number"},
+		{"unknown key in the model", swap(`"fuse_unk"`, `"fuse_unknown"`), `model: unknown field "fuse_unknown"`},
+		{"dropout", swap(`"dropout": null`, `"dropout": 0.1`), "dropout 0.1 is not supported"},
+		{"subword prefix", swap(`"continuing_subword_prefix": null`, `"continuing_subword_prefix": "##"`), `continuing_subword_prefix "##"`},
+		{"word suffix", swap(`"end_of_word_suffix": null`, `"end_of_word_suffix": "</w>"`), `end_of_word_suffix "</w>"`},
+		{"normalizer", swap(`"normalizer": null`, `"normalizer": {"type": "NFC"}`), `normalizer "NFC" is not supported`},
+		{"normalizer in a sequence", swap(`"normalizer": null`, `"normalizer": {"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}`), `"Lowercase"`},
+		{"another pre-tokenizer", swap(preTokenizer, `{"type": "Metaspace"}`), `pre_tokenizer "Metaspace" is not supported`},
+		{"two pre-tokenizers", swap(preTokenizer, `{"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel"}]}`), `"Digits" is not supported`},
+		{"no pre-tokenizer", swap(preTokenizer, `null`), "there is no pre_tokenizer"},
+		{"post-processor that adds tokens", swap(`"post_processor": {"type": "ByteLevel"`, `"post_processor": {"type": "RobertaProcessing"`), `"RobertaProcessing"`},
+		{"another decoder", swap(`"decoder": {"type": "ByteLevel"`, `"decoder": {"type": "WordPiece"`), `decoder "WordPiece"`},
+		{"no vocabulary", swap(`"vocab"`, `"vocap"`), `unknown field "vocap"`},
+		{"vocabulary is a list", whole(`{"pre_tokenizer": {"type": "ByteLevel"}, "model": {"vocab": ["a"], "merges": []}}`), "vocab is not an object"},
+		{"empty vocabulary", whole(`{"pre_tokenizer": {"type": "ByteLevel"}, "model": {"vocab": {}, "merges": []}}`), "no token \"Ā\" for the byte 0x00"},
+		{"merges missing", whole(`{"pre_tokenizer": {"type": "ByteLevel"}, "model": {"vocab": {}}}`), "there are no merges"},
+		{"a byte missing", swap(`      "A": 33,`+"\n", ""), `no token "A" for the byte 0x41`},
+		{"token twice", swap(`"A": 33`, `"B": 33`), `"B" stands there twice`},
+		{"id twice", swap(`"A": 33`, `"A": 34`), `id 34 belongs to both`},
+		{"negative id", swap(`"A": 33`, `"A": -33`), `the id of "A" is -33`},
+		{"fractional id", swap(`"A": 33`, `"A": 33.5`), `the id of "A" is 33.5`},
+		{"id as a string", swap(`"A": 33`, `"A": "33"`), `the id of "A" is 33`},
+		{"huge id", swap(`"A": 33`, `"A": 4000000000`), `the id of "A" is 4000000000`},
+		{"enormous id", swap(`"A": 33`, `"A": 1e30`), `the id of "A" is 1e30`},
+		{"nested vocabulary", swap(`"A": 33`, `"A": {"id": 33}`), `the id of "A"`},
+		{"empty token", swap(`"A": 33`, `"": 33`), "empty token"},
+		{"merge of an unknown token", swap(`"t h"`, `"t hx"`), `"hx" is not in the vocabulary`},
+		{"merge into an unknown token", swap(`"t h"`, `"t q"`), `"tq" is not in the vocabulary`},
+		{"merge of three", swap(`"t h"`, `"t h e"`), "does not have two parts"},
+		{"merge of one", swap(`"t h"`, `"th"`), "does not have two parts"},
+		{"merge is a number", swap(`"t h"`, `7`), "entry 1 is neither"},
+		{"merge is null", swap(`"t h"`, `null`), "does not have two parts"},
+		{"merge twice", swap(`"t h"`, `"Ġ t"`), ""},
+		{"merges is an object", whole(`{"pre_tokenizer": {"type": "ByteLevel"}, "model": {"vocab": {}, "merges": {}}}`), "merges is not a list"},
+		{"added token without content", swap(`"content": "<|endoftext|>", `, ""), "entry 0 has no id or no content"},
+		{"added token without id", swap(`{"id": 0, `, `{`), "entry 0 has no id or no content"},
+		{"added token with another's id", swap(`{"id": 0, `, `{"id": 7, `), `the id of "<|endoftext|>" is 7, want 0`},
+		{"added token with a negative id", swap(`{"id": 0, `, `{"id": -1, `), `is -1`},
+		{"added token beyond the next id", swap(`"<|endoftext|>", `, `"<|new|>", `), `the id of "<|new|>" is 0, want 262`},
+		{"added token twice", swap(`"added_tokens": [`, `"added_tokens": [{"id": 0, "content": "<|endoftext|>"},`), "stands there twice"},
+		{"added token with a wrong type", swap(`"special": true`, `"special": "yes"`), "special is a string, want true or false"},
+		{"added_tokens is a string", swap(`"added_tokens": [`, `"added_tokens": "", "x": [`), "added_tokens is a string, want a list"},
+	}
+	sound := string(smallFile(t))
+	dir := t.TempDir()
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			spoiled := test.spoil(sound)
+			if test.want == "" { // a merge that stands there already, found wherever training put it
+				spoiled = strings.Replace(sound, `"merges": [`, `"merges": ["t h", `, 1)
+				test.want = "stands there twice"
+			}
+			path := writeFile(t, dir, "tokenizer.json", []byte(spoiled))
+			_, err := Load(vfs.OS, path)
+			if err == nil {
+				t.Fatal("it was opened")
+			}
+			if text := err.Error(); !strings.Contains(text, test.want) || !strings.HasPrefix(text, "tokenizer: "+path) || strings.Contains(text, "\n") {
+				t.Errorf("%s\nwant one line with %q, after the file's name", text, test.want)
+			}
+		})
+	}
+	if _, err := Load(vfs.OS, filepath.Join(dir, "none.json")); err == nil || !strings.Contains(err.Error(), "none.json") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+func TestTheEndTokenIsTheOneTheConfigNames(t *testing.T) {
+	sound := smallFile(t)
+	tests := []struct {
+		name, config string
+		want         string // of the token, or of the error
+		ok           bool
+	}{
+		{"no configuration", "", EndOfText, true},
+		{"a string", `{"eos_token": "the"}`, "the", true},
+		{"an object", `{"eos_token": {"content": "<|endoftext|>", "lstrip": false}}`, EndOfText, true},
+		{"null", `{"eos_token": null}`, EndOfText, true},
+		{"unknown", `{"eos_token": "<|end|>"}`, `there is no token "<|end|>"`, false},
+		{"neither", `{"eos_token": 3}`, "eos_token is neither", false},
+		{"damaged", `{"eos_token": "`, "tokenizer_config.json: the JSON ends", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := writeFile(t, dir, "tokenizer.json", sound)
+			if test.config != "" {
+				writeFile(t, dir, "tokenizer_config.json", []byte(test.config))
+			}
+			tokenizer, err := Load(vfs.OS, path)
+			if !test.ok {
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Fatalf("error %v, want %q", err, test.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if end, ok := tokenizer.EndToken(); !ok || tokenizer.Decode([]uint32{end}) != test.want {
+				t.Errorf("the end token is %d, %t", end, ok)
+			}
+		})
+	}
+}
+
+func TestFilesOpenAgainAsTheSameTokenizer(t *testing.T) {
+	trained, err := Train(context.Background(), documentsOf([]string{"the cat and the hat, 'tis the bat"}), 262, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tokenizer := range map[string]*Tokenizer{"gpt2": mustGPT2(t), "byte": Bytes(), "trained": trained} {
+		t.Run(name, func(t *testing.T) {
+			files, err := tokenizer.Files(77)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			for file, content := range files {
+				writeFile(t, dir, file, content)
+			}
+			again, err := Load(vfs.OS, filepath.Join(dir, "tokenizer.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again.Fingerprint() != tokenizer.Fingerprint() || again.VocabSize() != tokenizer.VocabSize() || again.end != tokenizer.end {
+				t.Errorf("fingerprint %s, %d ids, end %d", again.Fingerprint(), again.VocabSize(), again.end)
+			}
+			var config struct {
+				Length int    `json:"model_max_length"`
+				End    string `json:"eos_token"`
+			}
+			if err := json.Unmarshal(files["tokenizer_config.json"], &config); err != nil || config.Length != 77 || config.End != EndOfText {
+				t.Errorf("tokenizer_config.json: %+v, %v", config, err)
+			}
+		})
+	}
+	if _, err := trained.Files(0); err == nil {
+		t.Error("a longest sequence of 0 was taken")
+	}
+}
+
+func TestFingerprintsTellTokenizersApart(t *testing.T) {
+	seen := map[string]string{}
+	for i, text := range []string{"aa aa ab ab", "ab ab ba ba"} {
+		tokenizer, err := Train(context.Background(), documentsOf([]string{text}), 258, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[tokenizer.Fingerprint()] = fmt.Sprint(i)
+	}
+	seen[Bytes().Fingerprint()] = "byte"
+	seen[mustGPT2(t).Fingerprint()] = "gpt2"
+	if len(seen) != 4 {
+		t.Errorf("fingerprints: %v", seen)
+	}
+}
+
+func FuzzLoadNeverPanics(f *testing.F) {
+	f.Add(smallFile(f))
+	f.Add([]byte(`{"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}]}, "model": {"vocab": {"a": 0}, "merges": ["a a"]}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tokenizer, err := parse(data, "")
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("an error of several lines: %q", err)
+			}
+			return
+		}
+		const text = "the cat\xff and <|endoftext|> the hat"
+		if got := tokenizer.Decode(tokenizer.Encode(text)); !tokenizer.addPrefixSpace && len(tokenizer.added) == 1 && got != text {
+			t.Errorf("%q became %q", text, got)
+		}
+		if _, err := parse(tokenizer.canonical(), ""); err != nil {
+			t.Errorf("saved, it does not open: %v", err)
+		}
+	})
+}
