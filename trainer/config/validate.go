@@ -1,0 +1,161 @@
+package config
+
+// What no single key can say: rules over several keys, and keys whose machinery is not built yet.
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// rule holds over several keys. broken says what is wrong, "" if nothing is. It is not asked where one of its keys
+// already has a problem of its own.
+type rule struct {
+	keys   []string
+	broken func(c *TrainingConfig) string
+}
+
+var rules = []rule{
+	{[]string{"num_heads", "hidden_size"}, brokenHeads},
+	{[]string{"hidden_size", "num_layers", "intermediate_size", "vocab_size", "max_position_embeddings"}, brokenModelSize},
+	{[]string{"batch_size", "gradient_accumulation_steps", "max_position_embeddings"}, brokenWindow},
+	{[]string{"tokenizer.path", "tokenizer.type"}, brokenTokenizerPath},
+	{[]string{"tokenizer.vocab_size", "tokenizer.type", "tokenizer.path"}, brokenTokenizerSize},
+	{[]string{"curriculum.enabled", "curriculum.stages"}, brokenCurriculum},
+	{[]string{"curriculum.stages", "curriculum.difficulty"}, brokenStages},
+	{[]string{"curriculum.points", "curriculum.stages", "curriculum.schedule"}, brokenPoints},
+	{[]string{"distillation.enabled", "distillation.teacher"}, brokenDistillation},
+}
+
+// check refuses what is asked for and not built yet, then applies the rules to keys that are not bad already.
+func (c *TrainingConfig) check(bad map[string]bool) []Problem {
+	var problems []Problem
+	for _, k := range keys {
+		what, isPlanned := planned[k.name]
+		if isPlanned && !bad[k.name] && fmt.Sprint(c.field(k.name)) != fmt.Sprint(k.def) {
+			problems = append(problems, c.problem(k.name, notAvailable(what)))
+			bad[k.name] = true
+		}
+	}
+	for _, r := range rules {
+		if slices.ContainsFunc(r.keys, func(name string) bool { return bad[name] }) {
+			continue
+		}
+		if message := r.broken(c); message != "" {
+			problems = append(problems, c.problem(c.culprit(r.keys), message))
+		}
+	}
+	return problems
+}
+
+// culprit is the key that the user set last: the one to name. Among equals, the first.
+func (c *TrainingConfig) culprit(names []string) string {
+	worst := names[0]
+	for _, name := range names[1:] {
+		if c.origins[name].Layer > c.origins[worst].Layer {
+			worst = name
+		}
+	}
+	return worst
+}
+
+func brokenHeads(c *TrainingConfig) string {
+	if c.HiddenSize%c.NumHeads == 0 {
+		return ""
+	}
+	var near []string
+	for distance := 1; len(near) == 0; distance++ {
+		for _, heads := range []int{c.NumHeads - distance, c.NumHeads + distance} {
+			if heads > 0 && c.HiddenSize%heads == 0 {
+				near = append(near, strconv.Itoa(heads))
+			}
+		}
+	}
+	return fmt.Sprintf("hidden_size %d is not a multiple of num_heads %d; with num_heads %s it would be", c.HiddenSize, c.NumHeads, strings.Join(near, " or "))
+}
+
+// brokenModelSize refuses models that no machine holds: weights alone of terabytes.
+func brokenModelSize(c *TrainingConfig) string {
+	const most = 1e12
+	hidden, vocabulary := float64(c.HiddenSize), float64(c.VocabSize)
+	blocks := float64(c.NumLayers) * (4*hidden*hidden + 2*hidden*float64(c.IntermediateSize))
+	total := blocks + hidden*(vocabulary+float64(c.MaxPositionEmbeddings))
+	if total <= most {
+		return ""
+	}
+	return fmt.Sprintf("the model would have %.2g parameters; want at most %.0g", total, most)
+}
+
+func brokenWindow(c *TrainingConfig) string {
+	const most = 1 << 32
+	if tokens := c.EffectiveBatchSize() * c.MaxPositionEmbeddings; tokens > most {
+		return fmt.Sprintf("batch_size %d × gradient_accumulation_steps %d × max_position_embeddings %d is %.2g tokens an update; want at most %d",
+			c.BatchSize, c.GradientAccumulationSteps, c.MaxPositionEmbeddings, float64(tokens), most)
+	}
+	return ""
+}
+
+func brokenTokenizerPath(c *TrainingConfig) string {
+	if c.Tokenizer.Path != "" && c.Tokenizer.Type == "byte" {
+		return "the tokenizer of type byte has no file; leave out tokenizer.path or tokenizer.type"
+	}
+	return ""
+}
+
+func brokenTokenizerSize(c *TrainingConfig) string {
+	switch size := keyByName["tokenizer.vocab_size"].def.(int); {
+	case c.Tokenizer.VocabSize == size || c.Tokenizer.Type == "bpe" && c.Tokenizer.Path == "":
+		return ""
+	case c.Tokenizer.Path != "":
+		return "only a bpe that is trained on the corpus takes a size; tokenizer.path brings a finished one"
+	default:
+		return "only tokenizer.type bpe takes a size; the type is " + c.Tokenizer.Type
+	}
+}
+
+func brokenCurriculum(c *TrainingConfig) string {
+	if c.Curriculum.Enabled && len(c.Curriculum.Stages) == 0 {
+		return "a curriculum needs curriculum.stages"
+	}
+	return ""
+}
+
+func brokenStages(c *TrainingConfig) string {
+	seen := map[string]bool{}
+	for _, stage := range c.Curriculum.Stages {
+		switch {
+		case seen[stage.Name]:
+			return fmt.Sprintf("two stages are called %q; want a name for each", stage.Name)
+		case len(stage.Data) == 0:
+			return fmt.Sprintf("stage %q has no data; want at least one file or pattern", stage.Name)
+		case stage.Difficulty == 0 && c.Curriculum.Difficulty == "given":
+			return fmt.Sprintf("stage %q has no difficulty; give it a number above 0, or set curriculum.difficulty to auto", stage.Name)
+		}
+		seen[stage.Name] = true
+	}
+	return ""
+}
+
+func brokenPoints(c *TrainingConfig) string {
+	points := c.Curriculum.Points
+	if c.Curriculum.Schedule == "piecewise" && len(points) == 0 {
+		return "the piecewise schedule needs curriculum.points"
+	}
+	for i, point := range points {
+		if len(point.Weights) != len(c.Curriculum.Stages) {
+			return fmt.Sprintf("the point at step %d has %d weights for %d stages; want one for each", point.Step, len(point.Weights), len(c.Curriculum.Stages))
+		}
+		if i > 0 && point.Step <= points[i-1].Step {
+			return fmt.Sprintf("the point at step %d follows the one at step %d; want rising steps", point.Step, points[i-1].Step)
+		}
+	}
+	return ""
+}
+
+func brokenDistillation(c *TrainingConfig) string {
+	if c.Distillation.Enabled && c.Distillation.Teacher == "" {
+		return "distillation needs distillation.teacher"
+	}
+	return ""
+}
