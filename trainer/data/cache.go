@@ -93,9 +93,16 @@ func (d *Dataset) openCache(ctx context.Context, c *corpus) (*cache, error) {
 	o.Log("token cache %s: %d documents, %d tokens, %d bytes of text; %d empty documents passed over",
 		k.name, h.documents, h.tokens, h.bytes, h.skipped)
 	if h.sections == 0 {
-		return nil, fmt.Errorf("data: %d files (%s, …) hold no text: %d empty documents", len(c.sources), c.sources[0].path, h.skipped)
+		return nil, noText(c, h.skipped)
 	}
 	return found, nil
+}
+
+func noText(c *corpus, skipped int64) error {
+	if len(c.sources) == 1 {
+		return fmt.Errorf("data: %s: holds no text (empty documents: %d)", c.sources[0].path, skipped)
+	}
+	return fmt.Errorf("data: %s and %d more files hold no text (empty documents: %d)", c.sources[0].path, len(c.sources)-1, skipped)
 }
 
 // identity covers what decides the ids of a text, apart from the text.

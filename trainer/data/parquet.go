@@ -147,7 +147,7 @@ func textColumn(file *parquet.File, name string) (int, error) {
 			strs = append(strs, fmt.Sprintf("%q", c.Name()))
 		}
 	}
-	have := "it has no string column"
+	have := "the file has no string column"
 	if len(strs) > 0 {
 		have = "its string columns are " + strings.Join(strs, ", ") + ": set data.text_field"
 	}
