@@ -127,7 +127,7 @@ func eventLine(r Record, plan Plan) string {
 	}
 	switch r.Event {
 	case "eval":
-		return joinSegments([]segment{step, {"evaluation", ""}, f.loss("%.4f"),
+		return joinSegments([]segment{step, f.figure("eval loss", "loss", func(x float64) string { return fmt.Sprintf("%.4f", x) }),
 			f.figure("perplexity", "perplexity", shortFloat),
 			f.figure("", "bits_per_byte", func(x float64) string { return fmt.Sprintf("%.3f bits/byte", x) }),
 			f.took()}, false)

@@ -37,13 +37,13 @@ func (p *pace) add(now time.Time, done int64) {
 	}
 }
 
-// left is the time from now until total is done; ok is false until two moments are known.
+// left is the time from now until total is done; ok is false until two moments are known and once all is done.
 func (p *pace) left(now time.Time, total int64) (left time.Duration, ok bool) {
 	if len(p.samples) < 2 {
 		return 0, false
 	}
 	first, last := p.samples[0], p.samples[len(p.samples)-1]
-	if last.done <= first.done || total <= 0 {
+	if last.done <= first.done || last.done >= total {
 		return 0, false
 	}
 	each := float64(last.at.Sub(first.at)) / float64(last.done-first.done)

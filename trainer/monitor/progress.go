@@ -119,11 +119,12 @@ func (b *trainingBar) layouts(now time.Time) []layout {
 	loss, rate, norm := f.loss("%.4f"), f.rate(), f.norm()
 	speed, quick := f.speed("tokens/s"), f.speed("tok/s")
 	return []layout{
-		{[]segment{steps, epoch, loss, rate, norm, speed, long}, 20},
+		{[]segment{steps, epoch, loss, rate, norm, speed, long}, 12},
 		{[]segment{steps, epoch, loss, rate, speed, long}, 12},
 		{[]segment{short, epoch, loss, rate, quick, long}, 5},
 		{[]segment{short, epoch, f.loss("%.3f"), rate, quick, brief}, 5},
 		{[]segment{short, epoch, f.loss("%.3f"), quick, brief}, 5},
+		{[]segment{short, epoch, f.loss("%.3f"), brief}, 5},
 		{[]segment{short, f.loss("%.3f"), brief}, 5},
 		{[]segment{short}, 5},
 	}

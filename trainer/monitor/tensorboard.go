@@ -53,15 +53,22 @@ type tensorBoard struct {
 	event []byte
 }
 
+const eventFilePrefix = "events.out.tfevents."
+
 // eventFiles counts the event files of this process, as their names do.
 var eventFiles atomic.Int64
 
-// OpenTensorBoard begins an event file in dir, making the directory. With resumeStep ≥ 0 TensorBoard drops what the files of
-// the sessions before hold past that step; with resumeStep < 0 it drops all they hold, for two runs in one directory are one
-// run to it. The older files stay as they are.
+// OpenTensorBoard begins an event file in dir, making the directory. With resumeStep ≥ 0 what the event files of earlier
+// sessions hold past that step is cut. With resumeStep < 0 they stay as they are, but TensorBoard no longer shows them: two
+// runs in one directory are one run to it.
 func OpenTensorBoard(fsys vfs.FS, dir string, resumeStep int64) (Sink, error) {
 	if err := fsys.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("tensorboard: %w", err)
+	}
+	if resumeStep >= 0 {
+		if err := cutEventFiles(fsys, dir, resumeStep); err != nil {
+			return nil, fmt.Errorf("tensorboard: %w", err)
+		}
 	}
 	now := time.Now()
 	name, err := eventFileName(fsys, dir, now)
@@ -77,7 +84,7 @@ func openEventFile(fsys vfs.FS, path string, now time.Time, resumeStep int64) (S
 		return nil, fmt.Errorf("tensorboard: %w", err)
 	}
 	t := &tensorBoard{out: &appender{file: file}}
-	// A reader keeps the steps before START's and drops the rest.
+	// At START a reader, also one that is looking on, keeps the steps before START's and drops the rest.
 	if err := t.append(fileVersionEvent(now), startEvent(now, max(0, resumeStep+1))); err != nil {
 		file.Close()
 		return nil, err
@@ -88,14 +95,13 @@ func openEventFile(fsys vfs.FS, path string, now time.Time, resumeStep int64) (S
 // eventFileName is events.out.tfevents.TIME.HOST.PID.N. Readers take the files of a directory in the order of their names,
 // so TIME is later than every other there, even where the clock went back or two sessions began in one second.
 func eventFileName(fsys vfs.FS, dir string, now time.Time) (string, error) {
-	const prefix = "events.out.tfevents."
 	entries, err := fsys.ReadDir(dir)
 	if err != nil {
 		return "", err
 	}
 	seconds := now.Unix()
 	for _, entry := range entries {
-		if rest, ok := strings.CutPrefix(entry.Name(), prefix); ok {
+		if rest, ok := strings.CutPrefix(entry.Name(), eventFilePrefix); ok {
 			digits, _, _ := strings.Cut(rest, ".")
 			if earlier, err := strconv.ParseInt(digits, 10, 64); err == nil {
 				seconds = max(seconds, earlier+1)
@@ -106,7 +112,7 @@ func eventFileName(fsys vfs.FS, dir string, now time.Time) (string, error) {
 	if err != nil {
 		host = "localhost"
 	}
-	return fmt.Sprintf("%s%010d.%s.%d.%d", prefix, seconds, host, os.Getpid(), eventFiles.Add(1)-1), nil
+	return fmt.Sprintf("%s%010d.%s.%d.%d", eventFilePrefix, seconds, host, os.Getpid(), eventFiles.Add(1)-1), nil
 }
 
 // Write appends the Record's values as one event, in one write call: what a killed run wrote can be read.

@@ -38,8 +38,6 @@ const (
 	metaPlugin, metaDataClass                     = 1, 4
 	pluginName                                    = 1
 	tensorDType, tensorShape, tensorString        = 1, 2, 8
-	shapeDim                                      = 2
-	dimSize                                       = 1
 	sessionStatus                                 = 1
 	sourceWriter                                  = 1
 
@@ -90,9 +88,8 @@ func scalarValue(tag string, x float32) []byte {
 // textValue is a Summary.Value for the TEXT tab, which reads it as Markdown.
 func textValue(tag, markdown string) []byte {
 	value := appendBytes(nil, valueTag, tag)
-	shape := appendBytes(nil, shapeDim, appendVarint(nil, dimSize, 1))
 	tensor := appendVarint(nil, tensorDType, dtString)
-	tensor = appendBytes(tensor, tensorShape, shape)
+	tensor = appendBytes(tensor, tensorShape, "") // no dimension: one string, not a table of them
 	tensor = appendBytes(tensor, tensorString, markdown)
 	value = appendBytes(value, valueTensor, tensor)
 	meta := appendBytes(nil, metaPlugin, appendBytes(nil, pluginName, "text"))

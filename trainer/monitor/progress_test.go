@@ -1,0 +1,264 @@
+package monitor
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"frugal/trainer/internal/vfs"
+)
+
+// training starts a run of 600 steps on the terminal and brings it to step 252, a second a step.
+func training(t *testing.T, screen *terminal, mode string) (*Progress, *Console, *clock) {
+	console, clock := screen.console(mode)
+	progress := NewProgress(console, SetupLog(console, nil))
+	t.Cleanup(func() { progress.Close() })
+	progress.log.SetFormatter(&consoleFormatter{})
+	progress.Start(Plan{TotalSteps: 600, Epochs: 3})
+	for step := int64(1); step <= 252; step++ {
+		clock.advance(500 * time.Millisecond)
+		progress.Step(step)
+		if step%10 == 0 {
+			progress.Write(trainRecord(step))
+		}
+	}
+	console.redraw()
+	return progress, console, clock
+}
+
+func TestBarAtEachWidth(t *testing.T) {
+	leaksNothing(t)
+	for columns, want := range map[int]string{
+		200: "  42% █████████████████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  step 252/600  epoch 2/3  loss 3.4121  lr 4.2e-04  grad_norm 0.91  8,120 tokens/s  2m54s left",
+		120: "  42% ███████░░░░░░░░░░░░  step 252/600  epoch 2/3  loss 3.4121  lr 4.2e-04  grad_norm 0.91  8,120 tokens/s  2m54s left",
+		100: "  42% ██████░░░░░░░░░  step 252/600  epoch 2/3  loss 3.4121  lr 4.2e-04  8,120 tokens/s  2m54s left",
+		80:  "  42% ███░░░░░░  252/600  epoch 2/3  loss 3.412  lr 4.2e-04  8,120 tok/s  2m54s",
+		60:  "  42% █████░░░░░░░░░  252/600  epoch 2/3  loss 3.412  2m54s",
+		40:  "  42% ██░░░  252/600  loss 3.412  2m54s",
+		20:  "252/600",
+		5:   "252/",
+		1:   "",
+	} {
+		screen := newTerminal(columns)
+		progress, _, _ := training(t, screen, modeBar)
+		got := screen.screen()
+		if got != want {
+			t.Errorf("%d columns: got\n%s\nwant\n%s", columns, got, want)
+		}
+		if utf8.RuneCountInString(got) > columns-1 {
+			t.Errorf("%d columns: %d cells would wrap", columns, utf8.RuneCountInString(got))
+		}
+		progress.Close()
+	}
+}
+
+func TestBarWithoutUnicodeOrWithColour(t *testing.T) {
+	segments := []layout{{[]segment{{"loss", "3.4"}, {"", "x"}, {}}, 10}}
+	for want, got := range map[string]string{
+		"   0% ....................  loss 3.4  x":                              fit(segments, 1, 600, 40, false, false),
+		"  50% =========>..........  loss 3.4  x":                              fit(segments, 300, 600, 40, false, false),
+		" 100% ====================  loss 3.4  x":                              fit(segments, 600, 600, 40, false, false),
+		" 100% ████████████████████  loss 3.4  x":                              fit(segments, 700, 600, 40, false, true),
+		"  50% \x1b[32m██████████░░░░░░░░░░\x1b[0m  \x1b[2mloss\x1b[0m 3.4  x": fit(segments, 300, 600, 40, true, true),
+		"loss 3.4  x": fit(segments, 300, 0, 40, false, true),
+	} {
+		if got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	}
+}
+
+func TestLogLinesStandAboveTheBar(t *testing.T) {
+	leaksNothing(t)
+	screen := newTerminal(80)
+	progress, console, clock := training(t, screen, modeBar)
+	log := progress.log.WithTime(at)
+	log.Info("a line")
+	progress.Write(Record{Event: "eval", Step: 252, Fields: []Field{{"loss", 4.2134}, {"perplexity", 67.58}, {"bits_per_byte", 2.311}, {"seconds", 1.3}}})
+	log.Warn(strings.Repeat("a line longer than the terminal is wide ", 3) + "\nof two lines")
+	clock.advance(500 * time.Millisecond)
+	progress.Step(253)
+	console.redraw()
+	progress.Close()
+	log.Info("after the end")
+	lines := strings.Split(screen.screen(), "\n")
+	for i, prefix := range []string{"15:04:05 a line", "", "15:04:05 warning: a line longer", " terminal is wide a line", "of two lines", "  42% ███", "15:04:05 after the end"} {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], prefix) {
+			t.Fatalf("line %d is not %q:\n%s", i, prefix, screen.screen())
+		}
+	}
+	if want := "step 252/600  eval loss 4.2134  perplexity 67.58  2.311 bits/byte  1.3s"; lines[1][len("15:04:05 "):] != want {
+		t.Errorf("got %s, want %s", lines[1], want)
+	}
+	if !strings.Contains(lines[5], "253/600") || len(lines) != 7 {
+		t.Errorf("the bar was not left where it stopped:\n%s", screen.screen())
+	}
+}
+
+func TestResizeLeavesNoDebris(t *testing.T) {
+	leaksNothing(t)
+	screen := newTerminal(200)
+	progress, console, _ := training(t, screen, modeBar)
+	progress.log.WithTime(at).Info("above")
+	for _, columns := range []int{80, 30, 200, 12, 79, 78, 160} {
+		screen.resize(columns)
+		if columns == 30 {
+			progress.log.WithTime(at).Info("between") // written before the bar was drawn anew
+		}
+		console.redraw()
+		lines := strings.Split(screen.screen(), "\n")
+		last := lines[len(lines)-1]
+		if utf8.RuneCountInString(last) >= columns || !strings.Contains(last, "252/600") || strings.Count(screen.screen(), "252/600") != 1 {
+			t.Fatalf("%d columns:\n%s", columns, screen.screen())
+		}
+	}
+	progress.Close()
+	lines := strings.Split(screen.screen(), "\n")
+	if len(lines) != 3 || lines[0] != "15:04:05 above" || lines[1] != "15:04:05 between" {
+		t.Errorf("got\n%s", screen.screen())
+	}
+}
+
+func TestPlainLinesAndTheFileSayTheSame(t *testing.T) {
+	for _, test := range []struct {
+		mode, console string
+	}{
+		{modePlain, "step 120/600  epoch 1/3  loss 3.4121  lr 4.2e-04  grad_norm 0.91  8,120 tokens/s  4m00s left\n" +
+			"step 120/600  eval loss 4.0000\nstep 120/600  saved output/model_step_120  11.8 MB  0.4s\n" +
+			"step 120/600  epoch 1/3 done  loss 3.9000  819,200 tokens  1m41s\nstep 120/600  sample \"Era\\numa\"\n"},
+		{modeOff, "step 120/600  eval loss 4.0000\nstep 120/600  saved output/model_step_120  11.8 MB  0.4s\n" +
+			"step 120/600  epoch 1/3 done  loss 3.9000  819,200 tokens  1m41s\nstep 120/600  sample \"Era\\numa\"\n"},
+	} {
+		disk := vfs.NewMem()
+		screen := newTerminal(200)
+		console, clock := screen.console(test.mode)
+		progress := NewProgress(console, SetupLog(console, openLog(t, disk)))
+		progress.Start(Plan{FirstStep: 100, TotalSteps: 600, Epochs: 3})
+		for step := int64(101); step <= 120; step++ {
+			progress.Step(step)
+			if step < 120 {
+				clock.advance(500 * time.Millisecond)
+			}
+		}
+		for _, r := range []Record{
+			trainRecord(120),
+			{Event: "eval", Step: 120, Fields: []Field{{"loss", 4.0}}},
+			{Event: "save", Step: 120, Fields: []Field{{"path", "output/model_step_120"}, {"bytes", 12345678}, {"seconds", 0.42}}},
+			{Event: "epoch", Step: 120, Fields: []Field{{"epoch", 1.0}, {"loss", 3.9}, {"tokens", 819200}, {"seconds", 101}}},
+			{Event: "sample", Step: 120, Fields: []Field{{"text", "Era\numa"}}},
+			{Event: "run", Step: 120, Fields: []Field{{"status", "started"}}},
+		} {
+			if err := progress.Write(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		progress.Close()
+		if got := strings.Join(removeTimes(screen.screen()+"\n"), "\n") + "\n"; got != test.console {
+			t.Errorf("%s: got\n%swant\n%s", test.mode, got, test.console)
+		}
+		if got := read(t, disk, "train.log"); strings.Count(got, "\n") != 5 || !strings.Contains(got, "INFO    step 120/600  epoch 1/3  loss 3.4121") {
+			t.Errorf("%s: train.log\n%s", test.mode, got)
+		}
+	}
+}
+
+func TestTrainRecordsAloneMoveTheBar(t *testing.T) {
+	screen := newTerminal(200)
+	console, clock := screen.console(modePlain)
+	progress := NewProgress(console, SetupLog(console, nil)) // neither Start nor Step
+	progress.Write(trainRecord(10))
+	clock.advance(10 * time.Second)
+	progress.Write(Record{Event: "train", Step: 20})
+	if got := removeTimes(screen.screen() + "\n")[1]; got != "step 20" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestPhaseBarGoesAndLongPhasesLeaveALine(t *testing.T) {
+	leaksNothing(t)
+	screen := newTerminal(80)
+	console, clock := screen.console(modeBar)
+	progress := NewProgress(console, SetupLog(console, nil))
+	update, finish := progress.Phase("tokenising", 1000)
+	for done := int64(0); done <= 250; done += 50 {
+		clock.advance(time.Second)
+		update(done)
+	}
+	console.redraw()
+	want := "  25% ████████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  tokenising  15s left"
+	if got := screen.screen(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	finish()
+	finish() // harmless
+	if got := removeTimes(screen.screen() + "\n"); len(got) != 1 || got[0] != "tokenising took 6.0s" {
+		t.Errorf("got %q", got)
+	}
+	update, finish = progress.Phase("counting", 0)
+	update(12345)
+	console.redraw()
+	if got := screen.screen(); !strings.HasSuffix(got, "\ncounting  12,345") {
+		t.Errorf("got\n%s", got)
+	}
+	finish()
+	if got := screen.screen(); strings.Contains(got, "counting") {
+		t.Errorf("a short phase left\n%s", got)
+	}
+}
+
+func TestPhaseWithoutATerminalIsALineEveryTenSeconds(t *testing.T) {
+	screen := newTerminal(80)
+	console, clock := screen.console(modePlain)
+	progress := NewProgress(console, SetupLog(console, nil))
+	for done := int64(0); done <= 1000; done += 25 {
+		progress.Report("tokenising", done, 1000)
+		clock.advance(time.Second)
+	}
+	progress.Report("counting", 0, 10) // ended by the next name
+	clock.advance(3 * time.Second)
+	progress.Report("sorting", 10, 10)
+	want := []string{"tokenising  25%  30s left", "tokenising  50%  20s left", "tokenising  75%  10s left", "tokenising  100%",
+		"tokenising took 40s", "counting took 3.0s"}
+	if got := removeTimes(screen.screen() + "\n"); strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestConsoleModes(t *testing.T) {
+	var pipe bytes.Buffer
+	for mode, want := range map[string]string{"auto": modePlain, "bar": modeBar, "plain": modePlain, "off": modeOff} {
+		console, err := NewConsole(&pipe, mode)
+		if err != nil || console.mode != want || console.color || console.columns() != 80 {
+			t.Errorf("%s: %+v, %v", mode, console, err)
+		}
+	}
+	if _, err := NewConsole(&pipe, "on"); err == nil || err.Error() != `monitoring.progress: "on" is none of auto, bar, plain, off` {
+		t.Errorf("got %v", err)
+	}
+	file, err := os.Create(t.TempDir() + "/stderr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if console, _ := NewConsole(file, "auto"); console.mode != modePlain {
+		t.Error("a file was taken for a terminal")
+	}
+}
+
+func TestBlockCharactersUnlessTheLocaleSaysOtherwise(t *testing.T) {
+	for _, test := range []struct {
+		all, lang string
+		want      bool
+	}{{"", "", true}, {"", "pt_BR.UTF-8", true}, {"", "C.utf8", true}, {"", "C", false}, {"POSIX", "pt_BR.UTF-8", false},
+		{"pt_BR.ISO-8859-1", "", false}} {
+		t.Setenv("LC_ALL", test.all)
+		t.Setenv("LC_CTYPE", "")
+		t.Setenv("LANG", test.lang)
+		if got := unicodeLocale(); got != test.want {
+			t.Errorf("LC_ALL=%s LANG=%s: %v", test.all, test.lang, got)
+		}
+	}
+}

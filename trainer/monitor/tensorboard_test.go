@@ -1,0 +1,320 @@
+package monitor
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"frugal/trainer/internal/vfs"
+)
+
+// readEvents returns every event of the event files in dir, as "step tag=value …", in the order of a reader, without purging.
+func readEvents(t *testing.T, fsys vfs.FS, dir string) (events []string) {
+	t.Helper()
+	entries, err := fsys.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		file := bytes.NewReader([]byte(read(t, fsys, filepath.Join(dir, entry.Name()))))
+		var frame bytes.Buffer
+		for {
+			event, err := readFramed(file, &frame)
+			if err != nil {
+				break
+			}
+			events = append(events, describe(t, event))
+		}
+	}
+	return events
+}
+
+// fields hands each field of a message to visit.
+func fields(t *testing.T, message []byte, visit func(field protowire.Number, x uint64, data []byte)) {
+	t.Helper()
+	for len(message) > 0 {
+		field, kind, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			t.Fatal("not a protocol buffer")
+		}
+		message = message[n:]
+		var x uint64
+		var data []byte
+		switch kind {
+		case protowire.VarintType:
+			x, n = protowire.ConsumeVarint(message)
+		case protowire.Fixed32Type:
+			var y uint32
+			y, n = protowire.ConsumeFixed32(message)
+			x = uint64(y)
+		case protowire.Fixed64Type:
+			x, n = protowire.ConsumeFixed64(message)
+		default:
+			data, n = protowire.ConsumeBytes(message)
+		}
+		if n < 0 {
+			t.Fatal("not a protocol buffer")
+		}
+		message = message[n:]
+		visit(field, x, data)
+	}
+}
+
+func describe(t *testing.T, event []byte) string {
+	t.Helper()
+	var step uint64
+	var what []string
+	fields(t, event, func(field protowire.Number, x uint64, data []byte) {
+		switch field {
+		case eventStep:
+			step = x
+		case eventFileVersion:
+			what = append(what, string(data))
+		case eventSessionLog:
+			what = append(what, "start")
+		case eventSummary:
+			fields(t, data, func(_ protowire.Number, _ uint64, value []byte) { what = append(what, describeValue(t, value)) })
+		}
+	})
+	return fmt.Sprintf("%d %s", step, strings.Join(what, " "))
+}
+
+func describeValue(t *testing.T, value []byte) string {
+	t.Helper()
+	var tag, content string
+	fields(t, value, func(field protowire.Number, x uint64, data []byte) {
+		switch field {
+		case valueTag:
+			tag = string(data)
+		case valueSimple:
+			content = fmt.Sprint(math.Float32frombits(uint32(x)))
+		case valueTensor:
+			fields(t, data, func(field protowire.Number, _ uint64, text []byte) {
+				if field == tensorString {
+					content = fmt.Sprintf("%q", text)
+				}
+			})
+		}
+	})
+	return tag + "=" + content
+}
+
+func TestMaskedCRC(t *testing.T) {
+	// RFC 3720, B.4: 32 bytes of zeros have the CRC-32C 0x8a9136aa.
+	crc := uint32(0x8a9136aa)
+	if got, want := maskedCRC(make([]byte, 32)), (crc>>15|crc<<17)+0xa282ead8; got != want {
+		t.Errorf("got %#x, want %#x", got, want)
+	}
+}
+
+func TestEventFileIsTensorBoardsOwnBytes(t *testing.T) {
+	want, err := os.ReadFile("testdata/golden.tfevents")
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := vfs.NewMem()
+	sink, err := openEventFile(disk, "events", at, 300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink.Write(Record{Event: "run", Step: 300, Time: at, Fields: []Field{{"status", "resumed"}, {"config", "name: ação\nseed: 42\n"}}})
+	sink.Write(Record{Event: "save", Step: 300, Time: at, Fields: []Field{{"bytes", 12}}})
+	sink.Write(Record{Event: "train", Step: 310, Time: at, Fields: []Field{
+		{"loss", 3.4121}, {"learning_rate", 4.2e-4}, {"loss_scale", 0}, {"grad_norm", math.Inf(1)}, {"tokens", 99}}})
+	if err := sink.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, disk, "events"); got != string(want) {
+		t.Errorf("got\n%q\nwant\n%q\nthe golden is made anew by: python3 scripts/check_tensorboard.py --golden trainer/monitor/testdata/golden.tfevents", got, want)
+	}
+}
+
+func TestTagsOfEachEvent(t *testing.T) {
+	const gb = 1 << 30
+	tests := []struct {
+		record Record
+		want   string
+	}{
+		{Record{Event: "train", Step: 5, Fields: []Field{{"loss", 1.0}, {"perplexity", 9.5}, {"epoch", 0.5}, {"step_seconds", 2.0},
+			{"tokens_per_second", 100}, {"text", "x"}, {"unknown", 1}}},
+			"5 train/loss=1 train/perplexity=9.5 train/epoch=0.5 train/step_seconds=2 train/tokens_per_second=100"},
+		{Record{Event: "train", Step: 5, Fields: []Field{{"peak_memory_bytes", int64(3 * gb)}, {"resident_memory_bytes", gb / 2},
+			{"gpu_memory_allocated_bytes", gb}, {"gpu_memory_reserved_bytes", 2 * gb}, {"gpu_utilization", 55}, {"cpu_percent", 190.5}}},
+			"5 system/peak_memory_gb=3 system/resident_memory_gb=0.5 system/gpu_memory_allocated_gb=1 system/gpu_memory_reserved_gb=2" +
+				" system/gpu_utilization=55 system/cpu_percent=190.5"},
+		{Record{Event: "train", Step: 5, Fields: []Field{{"curriculum_weights", []Field{{"fácil", 0.75}, {"hard", 0.25}}}}},
+			"5 curriculum/fácil=0.75 curriculum/hard=0.25"},
+		{Record{Event: "eval", Step: 7, Fields: []Field{{"loss", 2.0}, {"perplexity", 7.5}, {"bits_per_byte", 1.25}, {"tokens", 12}}},
+			"7 eval/loss=2 eval/perplexity=7.5 eval/bits_per_byte=1.25"},
+		{Record{Event: "sample", Step: 8, Fields: []Field{{"prompt_index", 1}, {"sample_index", 2}, {"text", "Era\n*uma*\n"}}},
+			`8 generation/prompt_1_sample_2="    Era\n    *uma*"`},
+		{Record{Event: "run", Fields: []Field{{"config", []Field{{"seed", 42}}}}},
+			`0 config="    {\n      \"seed\": 42\n    }"`},
+	}
+	for _, test := range tests {
+		values, err := summaryValues(test.record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := describe(t, summaryEvent(at, test.record.Step, values)); got != test.want {
+			t.Errorf("got\n%s\nwant\n%s", got, test.want)
+		}
+	}
+	if _, err := summaryValues(Record{Event: "run", Fields: []Field{{"config", 1i}}}); err == nil {
+		t.Error("no error for a configuration that cannot be written")
+	}
+}
+
+func openBoard(t *testing.T, fsys vfs.FS, resumeStep int64) Sink {
+	t.Helper()
+	sink, err := OpenTensorBoard(fsys, "logs", resumeStep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sink
+}
+
+func lossRecord(step int64) Record {
+	return Record{Event: "eval", Step: step, Time: at, Fields: []Field{{"loss", float64(step)}}}
+}
+
+func TestResumedRunLeavesOneCurve(t *testing.T) {
+	disk := vfs.NewMem()
+	session := func(resume int64, steps ...int64) {
+		sink := openBoard(t, disk, resume)
+		for _, step := range steps {
+			if err := sink.Write(lossRecord(step)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// No Close: the run was killed.
+	}
+	session(-1, 10, 20, 30, 40)
+	session(20, 20, 30)
+	session(20, 30, 40, 50)
+	session(40, 50)
+	want := []string{
+		"0 brain.Event:2", "0 start", "10 eval/loss=10", "20 eval/loss=20",
+		"0 brain.Event:2", "21 start", "20 eval/loss=20",
+		"0 brain.Event:2", "21 start", "30 eval/loss=30", "40 eval/loss=40",
+		"0 brain.Event:2", "41 start", "50 eval/loss=50",
+	}
+	if got := readEvents(t, disk, "logs"); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestFreshRunLeavesOldEventFilesAsTheyAre(t *testing.T) {
+	disk := vfs.NewMem()
+	openBoard(t, disk, -1).Write(lossRecord(40))
+	openBoard(t, disk, -1).Write(lossRecord(10))
+	want := "[0 brain.Event:2 0 start 40 eval/loss=40 0 brain.Event:2 0 start 10 eval/loss=10]"
+	if got := fmt.Sprint(readEvents(t, disk, "logs")); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestEventFileNamesSortByAge(t *testing.T) {
+	disk := vfs.NewMem()
+	disk.Mkdir("logs", 0o777)
+	write(t, disk, "logs/events.out.tfevents.1800000000.zz.9.9", "")
+	write(t, disk, "logs/events.out.tfevents.notanumber", "")
+	write(t, disk, "logs/other", "")
+	for i := range 3 {
+		now := time.Unix(1700000000, 0) // the clock went back, and stands
+		name, err := eventFileName(disk, "logs", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("events.out.tfevents.%d.", 1800000001+i); !strings.HasPrefix(name, want) ||
+			!strings.Contains(name, fmt.Sprintf(".%d.", os.Getpid())) {
+			t.Errorf("got %s, want %s…", name, want)
+		}
+		write(t, disk, "logs/"+name, "")
+	}
+}
+
+func TestKilledRunsEventFileIsCutBehindItsLastWholeEvent(t *testing.T) {
+	disk := vfs.NewMem()
+	sink := openBoard(t, disk, -1)
+	for step := int64(1); step <= 3; step++ {
+		sink.Write(lossRecord(step))
+	}
+	entries, _ := disk.ReadDir("logs")
+	whole := read(t, disk, "logs/"+entries[0].Name())
+	ends := map[int64]bool{}
+	for end, rest := int64(0), strings.NewReader(whole); ; {
+		var frame bytes.Buffer
+		ends[end] = true
+		if _, err := readFramed(rest, &frame); err != nil {
+			break
+		}
+		end += int64(frame.Len())
+	}
+	if len(ends) != 6 || !ends[int64(len(whole))] {
+		t.Fatalf("events end at %v of %d", ends, len(whole))
+	}
+	last := int64(0)
+	for size := range int64(len(whole) + 1) {
+		if ends[size] {
+			last = size
+		}
+		if got, err := eventsThrough(strings.NewReader(whole[:size]), 9); got != last || err != nil {
+			t.Fatalf("cut at %d: kept %d, want %d (%v)", size, got, last, err)
+		}
+	}
+	for i := range len(whole) { // and any damaged byte ends it before
+		damaged := []byte(whole)
+		damaged[i] ^= 0x40
+		got, err := eventsThrough(bytes.NewReader(damaged), 9)
+		if err != nil || got > int64(i) || !ends[got] {
+			t.Fatalf("damaged at %d: kept %d (%v)", i, got, err)
+		}
+	}
+}
+
+func TestOpeningTensorBoardFailsWithTheFilesName(t *testing.T) {
+	for at, injector := range vfs.EveryFault(vfs.FailAt, syscall.EACCES) {
+		disk := vfs.NewMem()
+		openBoard(t, disk, -1).Write(lossRecord(10))
+		_, err := OpenTensorBoard(vfs.Fault(disk, injector.Decide), "logs", 5)
+		if injector.Fired() == nil {
+			break
+		}
+		if injector.Fired().Kind == vfs.OpClose {
+			continue // of a file that was read and cut: nothing is lost
+		}
+		if !errors.Is(err, syscall.EACCES) || !strings.HasPrefix(err.Error(), "tensorboard: ") || !strings.Contains(err.Error(), "logs") {
+			t.Errorf("fault %d (%+v): %v", at, injector.Fired(), err)
+		}
+	}
+}
+
+func FuzzEventsThrough(f *testing.F) {
+	golden, err := os.ReadFile("testdata/golden.tfevents")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(golden, int64(305))
+	f.Add(appendFramed(nil, []byte{0x10, 0xff, 0x80}), int64(1))
+	f.Fuzz(func(t *testing.T, file []byte, step int64) {
+		size, err := eventsThrough(bytes.NewReader(file), step)
+		if err != nil || size < 0 || size > int64(len(file)) {
+			t.Fatalf("%d of %d: %v", size, len(file), err)
+		}
+		if again, _ := eventsThrough(bytes.NewReader(file[:size]), step); again != size {
+			t.Fatalf("what was kept, %d bytes, is cut to %d the second time", size, again)
+		}
+		eventPosition(file) // without its checksums: whatever comes
+	})
+}
