@@ -12,8 +12,8 @@ usage: scripts/install-libtorch.sh [--auto | --cpu | --cuda] [--dest DIR] [--whe
 
   --auto         CUDA when a card and a driver that CUDA 13 works with are there, else CPU (the default);
                  what is installed already and serves is kept
-  --cpu          without CUDA:  0.5 GB to download, 0.6 GB on disk
-  --cuda         with CUDA 13:  2.5 GB to download, 3.8 GB on disk; also runs where there is no card
+  --cpu          without CUDA:  0.5 GB to download, 0.5 GB on disk
+  --cuda         with CUDA 13:  2.5 GB to download, 3.4 GB on disk; also runs where there is no card
   --dest DIR     install into DIR in place of the project's third_party
   --wheels FILE  another table of wheels than the one in this script (the tests' own)
   -h, --help     this text
@@ -111,7 +111,7 @@ check_machine() {
 }
 
 check_python() {
-  python3 -m pip --version >/dev/null 2>&1 ||
+  python3 -c 'import pip, zipfile' 2>/dev/null ||
     fail 'python3 with pip is needed for the download (Debian, Ubuntu: apt-get install python3-pip)'
 }
 
@@ -168,7 +168,6 @@ fetch() {
     say "  $file: refused, cut short or altered since it was downloaded; downloading it again"
     rm -f "$downloads/$file"
   fi
-  check_python
   say "  $file: downloading $(megabytes "$size")"
   IFS=- read -r name release _ _ platform <<<"${file%.whl}"
   for tag in ${platform//./ }; do options+=(--platform "$tag"); done
@@ -187,18 +186,19 @@ fetch() {
   rm -rf "$tries"
 }
 
-# Unpacks the files whose path in wheel $1 matches $keep and not $2 into directory $3.
+# Unpacks into directory $1 the files whose path matches $keep and not $2, from the wheels $3 and so on.
 unpack() {
-  python3 - "$1" "$keep" "$2" "$3" 9>&- <<'PYTHON'
+  python3 - "$keep" "$@" 9>&- <<'PYTHON'
 import os, re, sys, zipfile
-wheel, keep, drop, directory = sys.argv[1:]
+keep, directory, drop, *wheels = sys.argv[1:]
 parent = os.getppid()
-with zipfile.ZipFile(wheel) as archive:
-    for path in archive.namelist():
-        if os.getppid() != parent:
-            sys.exit("the installation was killed")
-        if re.search(keep, path) and not re.search(drop, path):
-            archive.extract(path, directory)
+for wheel in wheels:
+    with zipfile.ZipFile(wheel) as archive:
+        for path in archive.namelist():
+            if os.getppid() != parent:
+                sys.exit("the installation was killed")
+            if re.search(keep, path) and not re.search(drop, path):
+                archive.extract(path, directory)
 PYTHON
 }
 
@@ -212,14 +212,16 @@ check_libraries() {
 }
 
 install() {
-  local home=libtorch-$version-$variant stage table bytes=0 without=$drop
+  local home=libtorch-$version-$variant stage table files=() bytes=0 without=$drop
   table=$(wheels | awk -v variant="$variant" -v machine="$machine" '$2 == machine && ($1 == "cpu" || variant == "cuda")')
   [[ -n $table ]] || fail "the table of wheels has none for $variant on $machine"
   [[ $variant == cuda ]] || without="$drop|$drop_on_cpu"
 
+  check_python
   say "libtorch $version for $variant${why:+ ($why)}, into $dest"
   while read -r _ _ sum size file; do
     fetch "$sum" "$size" "$file"
+    files+=("$downloads/$file")
     bytes=$((bytes + size))
   done <<<"$table"
 
@@ -227,9 +229,7 @@ install() {
   stage=$(mktemp -d "$dest/.unpack.XXXXXX")
   chmod 755 "$stage"
   mkdir "$stage/torch" "$stage/nvidia"
-  while read -r _ _ _ _ file; do
-    unpack "$downloads/$file" "$without" "$stage"
-  done <<<"$table"
+  unpack "$stage" "$without" "${files[@]}"
   check_libraries "$stage"
   { say "libtorch $version, $variant, $machine, from:" && awk '{ print $3, $5 }' <<<"$table"; } >"$stage/from"
   listing "$stage" >"$stage/files"
