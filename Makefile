@@ -1,0 +1,55 @@
+# The commands of this project, from a fresh clone on: Linux with Go, a C++ compiler, and python3 with pip for one download.
+#   make demo     trains a small GPT-2 on the embedded Portuguese corpus
+#   make help     shows the rest
+
+SHELL       := /usr/bin/env bash -o pipefail
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Packages that reach libtorch, found by what they import, and all others, which need neither it nor a C++ compiler.
+NATIVE = $$(CGO_ENABLED=1 go list -f '{{range .Deps}}{{if eq . "frugal/torch"}}{{$$.ImportPath}}{{end}}{{end}}' ./... | sort -u) frugal/torch
+PURE   = $$(comm -23 <(CGO_ENABLED=1 go list ./... | sort) <(printf '%s\n' $(NATIVE) | sort))
+
+.PHONY: help demo build test pure race lint native collector bench libtorch clean
+.NOTPARALLEL:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## install libtorch, build, train configs/demo-pt.yaml
+	bin/train -config configs/demo-pt.yaml
+
+build: libtorch ## the programs, in bin/
+	go build -o bin/ ./cmd/...
+
+# The quick ones first; nothing is hidden, and the last lines are go test's.
+test: libtorch pure race lint native collector ## everything that must hold before a change lands
+
+pure: ## tests of what needs no libtorch, with cgo off
+	CGO_ENABLED=0 go test $(PURE)
+
+race: ## the same under the race detector, which itself needs cgo
+	CGO_ENABLED=1 go test -race $(PURE)
+
+lint: libtorch ## gofmt, go vet, staticcheck; shellcheck and hadolint where they are installed
+	@unformatted=$$(find . -name '*.go' -not -path './third_party/*' -not -path './bench/gotorch/build/*' -exec gofmt -l {} +) && \
+		if [[ -n $$unformatted ]]; then echo "gofmt would change: $$unformatted"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run $$(find scripts bench -name '*.sh'); else echo 'shellcheck is not here: scripts not checked'; fi
+	@if command -v hadolint >/dev/null; then hadolint Dockerfile; else echo 'hadolint is not here: Dockerfile not checked'; fi
+
+native: libtorch ## tests of what stands on libtorch
+	go test $(NATIVE)
+
+# A collector that never rests finds what is freed while C++ still works on it, and cgocheck finds Go pointers kept by C.
+collector: libtorch ## the tests of torch and trainer again, shorter, under a busy collector
+	GODEBUG=cgocheck=1 GOGC=1 go test -count=1 -short $$(printf '%s\n' $(NATIVE) | grep -E '^frugal/(torch|trainer)')
+
+bench: libtorch ## speed and memory, as bench/README.md explains them
+	go test -run '^$$' -bench . -benchmem ./...
+
+libtorch: # into third_party/, unless it is there
+	@scripts/install-libtorch.sh --auto
+
+clean: ## remove what was built; third_party/, runs and caches stay
+	rm -rf bin bench/gotorch/build
