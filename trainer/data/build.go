@@ -5,6 +5,7 @@ package data
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -103,7 +104,7 @@ func idWidth(o Options) int64 {
 	return 4
 }
 
-// payload writes what stands behind the header.
+// payload writes ids and index.
 func (w *cacheWriter) payload(b []byte) error {
 	w.digest.Write(b)
 	w.written += int64(len(b))
@@ -142,15 +143,15 @@ func (w *cacheWriter) finish(stamps []stamp) error {
 	if err := w.appendIndex(); err != nil {
 		return err
 	}
-	h.sources = headerBytes + w.written
+	h.sources, h.payload = headerBytes+w.written, w.digest.sum()
 	sources, err := json.Marshal(stamps)
 	if err != nil {
 		return err
 	}
-	if err := w.payload(sources); err != nil {
+	if _, err := w.out.Write(sources); err != nil {
 		return err
 	}
-	h.size, h.payload = headerBytes+w.written, w.digest.sum()
+	h.size, h.origin = h.sources+int64(len(sources)), sha256.Sum256(sources)
 	if err := w.out.Flush(); err != nil {
 		return err
 	}

@@ -141,7 +141,7 @@ func (k *keeper) find() (*cache, error) {
 	if why := changed(then, now); why != "" {
 		return nil, errors.New(why)
 	}
-	sum, err := digestFile(f, h.size, k.options.Workers)
+	sum, err := digestFile(f, h.sources, k.options.Workers)
 	if err != nil {
 		return nil, err
 	}
@@ -165,9 +165,16 @@ func readHead(f vfs.File) (*header, []stamp, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("damaged: %w", err)
 	}
+	sources := make([]byte, h.size-h.sources)
+	if _, err := io.ReadFull(io.NewSectionReader(f, h.sources, h.size-h.sources), sources); err != nil {
+		return nil, nil, err
+	}
+	if sha256.Sum256(sources) != h.origin {
+		return nil, nil, errors.New("damaged: the SHA-256 of its sources does not match")
+	}
 	var then []stamp
-	if err := json.NewDecoder(io.NewSectionReader(f, h.sources, h.size-h.sources)).Decode(&then); err != nil {
-		return nil, nil, fmt.Errorf("damaged: its list of sources: %w", err)
+	if err := json.Unmarshal(sources, &then); err != nil {
+		return nil, nil, fmt.Errorf("damaged: its sources: %w", err)
 	}
 	return h, then, nil
 }

@@ -33,14 +33,15 @@ type header struct {
 	sources   int64 // position of the sources
 	size      int64 // of the file
 	identity  [32]byte
-	payload   [32]byte
+	payload   [32]byte // of ids and index
+	origin    [32]byte // of the sources: kept apart, since times change where contents do not
 }
 
 func (h *header) numbers() []*int64 {
 	return []*int64{&h.width, &h.sections, &h.documents, &h.tokens, &h.bytes, &h.skipped, &h.largest, &h.index, &h.sources, &h.size}
 }
 
-// marshal lays the header out: magic, version, a reserved word, ten numbers, two digests, zeros, and the SHA-256 of it all.
+// marshal lays the header out: magic, version, a reserved word, ten numbers, three digests, zeros, and the SHA-256 of it all.
 func (h *header) marshal() []byte {
 	b := make([]byte, 0, headerBytes)
 	b = append(b, cacheMagic...)
@@ -51,6 +52,7 @@ func (h *header) marshal() []byte {
 	}
 	b = append(b, h.identity[:]...)
 	b = append(b, h.payload[:]...)
+	b = append(b, h.origin[:]...)
 	b = append(b, make([]byte, headerBytes-sha256.Size-len(b))...)
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
@@ -77,6 +79,7 @@ func parseHeader(b []byte, fileSize int64) (*header, error) {
 	}
 	h.identity = [32]byte(b[96:])
 	h.payload = [32]byte(b[128:])
+	h.origin = [32]byte(b[160:])
 	if h.size != fileSize {
 		return nil, fmt.Errorf("it has %d bytes, its header says %d", fileSize, h.size)
 	}
@@ -164,9 +167,9 @@ func (d *blockDigest) sum() [32]byte {
 	return sha256.Sum256(d.digests)
 }
 
-// digestFile is blockDigest over what follows a file's header, by several goroutines.
-func digestFile(f io.ReaderAt, size int64, workers int) ([32]byte, error) {
-	blocks := (size - headerBytes + blockBytes - 1) / blockBytes
+// digestFile is blockDigest over what lies between a file's header and end, by several goroutines.
+func digestFile(f io.ReaderAt, end int64, workers int) ([32]byte, error) {
+	blocks := (end - headerBytes + blockBytes - 1) / blockBytes
 	digests := make([]byte, blocks*sha256.Size)
 	errs := make([]error, workers)
 	var group sync.WaitGroup
@@ -175,7 +178,7 @@ func digestFile(f io.ReaderAt, size int64, workers int) ([32]byte, error) {
 			buffer := make([]byte, blockBytes)
 			for i := int64(w); i < blocks && errs[w] == nil; i += int64(workers) {
 				from := headerBytes + i*blockBytes
-				block := buffer[:min(blockBytes, size-from)]
+				block := buffer[:min(blockBytes, end-from)]
 				if n, err := f.ReadAt(block, from); n < len(block) {
 					errs[w] = err
 				}

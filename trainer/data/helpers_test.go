@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/dlclark/regexp2/v2"
+	"pgregory.net/rapid"
 
 	"frugal/trainer/internal/vfs"
 )
@@ -158,4 +159,18 @@ func streamIDs(r rows) (ids []int64) {
 		ids = append(ids, row...)
 	}
 	return ids
+}
+
+// openDrawn opens files on a memory disk, inside a property.
+func openDrawn(t *rapid.T, files map[string]string, change func(*Options)) (*Dataset, error) {
+	disk := vfs.NewMem()
+	for name, text := range files {
+		if err := vfs.WriteFile(disk, name, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := testOptions("")
+	o.FS, o.Train, o.CacheDir = disk, []string{"**"}, ".cache"
+	change(&o)
+	return Open(context.Background(), o)
 }

@@ -1,0 +1,107 @@
+package data
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+)
+
+// writeLongText writes n bytes of paragraphs.
+func writeLongText(t testing.TB, name string, n int) {
+	t.Helper()
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	for written, i := 0, 0; written < n; i++ {
+		k, _ := w.WriteString(story(i, 10))
+		written += k
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A text of any length is tokenised in the same few megabytes.
+func TestLongTextsAreTokenisedInConstantMemory(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(10)) // so that the heap is what is in use
+	peaks := map[int]uint64{}
+	for _, size := range []int{4 << 20, 64 << 20} {
+		dir := t.TempDir()
+		writeLongText(t, filepath.Join(dir, "a.txt"), size)
+		o := testOptions(dir, "a.txt")
+		o.EvalFraction = 0.1
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		before := m.HeapAlloc
+		o.Progress = func(string, int64, int64) {
+			runtime.ReadMemStats(&m)
+			peaks[size] = max(peaks[size], m.HeapAlloc-min(before, m.HeapAlloc))
+		}
+		mustOpen(t, o)
+		t.Logf("%d MiB of text: %.1f MiB of heap", size>>20, float64(peaks[size])/(1<<20))
+	}
+	if peak := peaks[64<<20]; peak > 16<<20 || peak > peaks[4<<20]+4<<20 {
+		t.Errorf("heap in use: %v", peaks)
+	}
+}
+
+// A process killed while it builds leaves nothing that the next one takes for a cache.
+func TestKilledBuildsAreMadeAgain(t *testing.T) {
+	const variable = "FRUGAL_TEST_BUILD_IN"
+	if dir := os.Getenv(variable); dir != "" {
+		o := testOptions(dir, "a.txt")
+		mustOpen(t, o)
+		return
+	}
+	dir := t.TempDir()
+	writeLongText(t, filepath.Join(dir, "a.txt"), 24<<20)
+	o := testOptions(dir, "a.txt")
+	killed := 0
+	for i := range 6 {
+		child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+		child.Env = append(os.Environ(), variable+"="+dir)
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if info, err := os.Stat(temporaryIn(o.CacheDir)); err == nil && info.Size() >= int64(i)*3<<20 {
+				break
+			}
+		}
+		child.Process.Kill()
+		if child.Wait() != nil {
+			killed++
+		}
+	}
+	if killed < 4 || temporaryIn(o.CacheDir) == "" {
+		t.Errorf("only %d of 6 were killed while they built", killed)
+	}
+	info, err := os.Stat(filepath.Join(dir, "a.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := mustOpen(t, o).Train().Bytes; got != info.Size() {
+		t.Errorf("%d bytes of %d", got, info.Size())
+	}
+	if left := cacheFiles(t, o.FS, o.CacheDir); len(left) != 1 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// temporaryIn returns the temporary file of a build.
+func temporaryIn(dir string) string {
+	names, _ := filepath.Glob(filepath.Join(dir, "*.tmp"))
+	return strings.Join(names, "")
+}
