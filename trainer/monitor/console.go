@@ -128,7 +128,7 @@ func (c *Console) show(line liveLine) {
 	if c.mode != modeBar {
 		return
 	}
-	c.hide(false)
+	c.hide(nil, false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.live = line
@@ -163,15 +163,16 @@ func (c *Console) draw() {
 	io.WriteString(c.w, "\r"+line+eraseBelow+"\r") // an error here is the terminal's: there is nobody left to tell
 }
 
-// hide ends the live line: kept as the last line of the log, or erased.
-func (c *Console) hide(keep bool) {
+// hide ends the live line if it is line, or whatever it is if line is nil: kept as the last line of the log, or erased.
+func (c *Console) hide(line liveLine, keep bool) {
 	c.mu.Lock()
 	stop, done := c.stop, c.done
-	c.stop = nil
-	c.mu.Unlock()
-	if stop == nil {
+	if stop == nil || line != nil && c.live != line {
+		c.mu.Unlock()
 		return
 	}
+	c.stop = nil
+	c.mu.Unlock()
 	close(stop)
 	<-done
 	c.mu.Lock()

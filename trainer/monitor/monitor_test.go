@@ -3,6 +3,7 @@ package monitor
 import (
 	"bytes"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -148,4 +149,33 @@ func TestMonitorIsSafeForConcurrentUse(t *testing.T) {
 	if got := strings.Count(read(t, disk, metricsPath), "\n"); got != 400 {
 		t.Errorf("%d lines, want 400", got)
 	}
+}
+
+// What a logging interval costs the training thread: bar, metrics.jsonl and event file on a real disk.
+func BenchmarkRecord(b *testing.B) {
+	dir := b.TempDir()
+	console, err := NewConsole(io.Discard, modeBar)
+	if err != nil {
+		b.Fatal(err)
+	}
+	log := SetupLog(console, nil)
+	progress := NewProgress(console, log)
+	metrics, err := OpenJSONL(vfs.OS, dir+"/metrics.jsonl", -1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	board, err := OpenTensorBoard(vfs.OS, dir+"/logs", -1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := New(log, progress, metrics, board)
+	progress.Start(Plan{TotalSteps: int64(b.N) + 1})
+	stats := NewSystemStats(vfs.OS)
+	for step := int64(1); b.Loop(); step++ {
+		progress.Step(step)
+		r := trainRecord(step)
+		r.Fields = append(r.Fields, stats.Fields()...)
+		m.Record(r)
+	}
+	m.Close()
 }

@@ -27,8 +27,8 @@ type phase struct {
 }
 
 // Phase begins a set-up phase of total units (of whatever kind; 0 or less if unknown). update says how many are done, any
-// number of times, from any goroutine; finish ends the phase and logs its time if that was long. One phase runs at a time, and none
-// while the training bar stands.
+// number of times, from any goroutine; finish ends the phase and logs its time if that was long. One
+// live line stands at a time: what begins later takes the place of what began before.
 func (p *Progress) Phase(name string, total int64) (update func(done int64), finish func()) {
 	now := p.console.now()
 	ph := &phase{name: name, total: total, color: p.console.color, unicode: p.console.unicode, started: now, lastLine: now}
@@ -54,29 +54,26 @@ func (p *Progress) updatePhase(ph *phase, done int64) {
 }
 
 func (p *Progress) finishPhase(ph *phase) {
-	p.console.hide(false)
+	p.console.hide(ph, false)
 	if took := p.console.now().Sub(ph.started); took >= phaseWorthALine {
 		p.log.Infof("%s took %s", ph.name, FormatDuration(took))
 	}
 }
 
 // Report is Phase for a caller that names what it does at each call: the phase begins with the first call that names it and
-// ends when done reaches total, or with the next name.
+// ends when done reaches total, with the next name, or when training starts.
 func (p *Progress) Report(what string, done, total int64) {
 	r := &p.reported
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.what != what {
-		if r.finish != nil {
-			r.finish()
-		}
+	if r.finish == nil || r.what != what {
+		r.end()
 		r.what = what
 		r.update, r.finish = p.Phase(what, total)
 	}
 	r.update(done)
 	if total > 0 && done >= total {
-		r.finish()
-		r.what, r.finish = "", nil
+		r.end()
 	}
 }
 
@@ -86,6 +83,14 @@ type reportedPhase struct {
 	what   string
 	update func(done int64)
 	finish func() // nil when there is none
+}
+
+// end ends the phase if there is one. The lock is held.
+func (r *reportedPhase) end() {
+	if r.finish != nil {
+		r.finish()
+		r.finish = nil
+	}
 }
 
 // percent is empty where the total is unknown.

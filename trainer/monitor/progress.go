@@ -35,6 +35,9 @@ func NewProgress(console *Console, log *logrus.Logger) *Progress {
 
 // Start puts the bar on the terminal: training begins.
 func (p *Progress) Start(plan Plan) {
+	p.reported.mu.Lock()
+	p.reported.end()
+	p.reported.mu.Unlock()
 	bar := &trainingBar{plan: plan, step: plan.FirstStep, color: p.console.color, unicode: p.console.unicode}
 	p.mu.Lock()
 	p.bar = bar
@@ -82,9 +85,10 @@ func (p *Progress) Write(r Record) error {
 	return nil
 }
 
-// Close leaves the bar as the last line of what is on the terminal, where it stopped.
+// Close leaves the bar as the last line of what is on the terminal, where it stopped. Of a phase nothing is left.
 func (p *Progress) Close() error {
-	p.console.hide(true)
+	p.console.hide(p.training(), true)
+	p.console.hide(nil, false)
 	return nil
 }
 

@@ -209,6 +209,31 @@ func TestPhaseBarGoesAndLongPhasesLeaveALine(t *testing.T) {
 	}
 }
 
+func TestTrainingTakesThePlaceOfAPhase(t *testing.T) {
+	leaksNothing(t)
+	screen := newTerminal(80)
+	console, clock := screen.console(modeBar)
+	progress := NewProgress(console, SetupLog(console, nil))
+	_, finish := progress.Phase("first", 10)
+	progress.Report("second", 1, 10)
+	clock.advance(3 * time.Second)
+	progress.Start(Plan{TotalSteps: 600}) // ends what was reported
+	finish()                              // late: must not take the bar away
+	progress.Step(300)
+	console.redraw()
+	lines := removeTimes(screen.screen() + "\n")
+	if len(lines) != 3 || lines[0] != "second took 3.0s" || lines[1] != "first took 3.0s" || !strings.Contains(screen.screen(), "step 300/600") {
+		t.Errorf("got\n%s", screen.screen())
+	}
+	progress.Close()
+
+	_, _ = progress.Phase("broken off", 10)
+	progress.Close()
+	if strings.Contains(screen.screen(), "broken off") {
+		t.Errorf("Close left\n%s", screen.screen())
+	}
+}
+
 func TestPhaseWithoutATerminalIsALineEveryTenSeconds(t *testing.T) {
 	screen := newTerminal(80)
 	console, clock := screen.console(modePlain)
