@@ -102,7 +102,7 @@ func (t *Tokenizer) eachPiece(matchers []*matcher, text []byte, yield func(piece
 			continue
 		}
 		if token.lstrip {
-			start = max(done, trimmedEnd(text[:start]))
+			start = trimmedEnd(text[:start])
 		}
 		if token.rstrip {
 			end += spaceLength(text[end:])
@@ -110,7 +110,7 @@ func (t *Tokenizer) eachPiece(matchers []*matcher, text []byte, yield func(piece
 		if done < start {
 			t.eachPiece(matchers[1:], text[done:start], yield)
 		}
-		yield(text[start:end], token)
+		yield(nil, token)
 		done = end
 	}
 	t.eachPiece(matchers[1:], text[done:], yield)

@@ -17,7 +17,6 @@ const (
 type pairTable struct {
 	slots []pairSlot
 	shift uint
-	ranks []uint32 // the result of each rank's merge
 }
 
 // pairSlot: key is left<<32 | right, found is rank<<32 | result.
@@ -25,7 +24,7 @@ type pairSlot struct{ key, found uint64 }
 
 func newPairTable(merges int) *pairTable {
 	size := bits.Len(uint(merges)) + 1
-	t := &pairTable{slots: make([]pairSlot, 1<<size), shift: uint(64 - size), ranks: make([]uint32, merges)}
+	t := &pairTable{slots: make([]pairSlot, 1<<size), shift: uint(64 - size)}
 	for i := range t.slots {
 		t.slots[i].found = noMerge
 	}
@@ -42,7 +41,6 @@ func (t *pairTable) add(m merge, rank uint32) bool {
 		}
 	}
 	t.slots[i] = pairSlot{key, uint64(rank)<<32 | uint64(m.result)}
-	t.ranks[rank] = m.result
 	return true
 }
 
@@ -71,7 +69,7 @@ func (t *Tokenizer) appendWord(dst []uint32, word []byte) []uint32 {
 	for _, b := range word {
 		dst = append(dst, t.byteIDs[b])
 	}
-	if len(word) > scanLimit || t.ambiguous {
+	if len(word) > scanLimit {
 		return dst[:start+t.pairs.mergeHeap(dst[start:])]
 	}
 	return dst[:start+t.pairs.mergeScan(dst[start:])]
@@ -108,8 +106,8 @@ func (t *pairTable) mergeScan(ids []uint32) int {
 	return n
 }
 
-// mergeHeap does the same for a long word. Like Hugging Face's, it lets an outdated entry count if the pair that now stands
-// in its place makes the same token, which matters only in vocabularies where two merges do.
+// mergeHeap does the same for a long word, in time n log n. An entry of the queue is outdated where another pair stands in its
+// place by now.
 func (t *pairTable) mergeHeap(ids []uint32) int {
 	n := int32(len(ids))
 	prev, next := make([]int32, n), make([]int32, n)
@@ -128,15 +126,16 @@ func (t *pairTable) mergeHeap(ids []uint32) int {
 	}
 	for len(queue) > 0 {
 		top := queue.pop()
-		at, result := int32(uint32(top)), t.ranks[top>>32]
+		at := int32(uint32(top))
 		if gone[at] || next[at] == n {
 			continue
 		}
 		right := next[at]
-		if f := t.get(ids[at], ids[right]); f == noMerge || uint32(f) != result {
+		f := t.get(ids[at], ids[right])
+		if f>>32 != top>>32 {
 			continue
 		}
-		ids[at], gone[right] = result, true
+		ids[at], gone[right] = uint32(f), true
 		next[at] = next[right]
 		if next[at] < n {
 			prev[next[at]] = at

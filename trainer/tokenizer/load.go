@@ -205,7 +205,7 @@ func unmarshal(data []byte, into any, strict bool) error {
 		if key == "" {
 			key = "the whole"
 		}
-		return fmt.Errorf("%s is a %s, want %s", key, kind.Value, jsonKind(kind.Type.Kind().String()))
+		return fmt.Errorf("%s is %s, want %s", key, jsonKind(kind.Value), jsonKind(kind.Type.Kind().String()))
 	}
 	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
 }
@@ -214,9 +214,10 @@ func line(data []byte, offset int64) int {
 	return 1 + bytes.Count(data[:min(offset, int64(len(data)))], []byte{'\n'})
 }
 
-func jsonKind(goKind string) string {
-	switch goKind {
-	case "struct", "map":
+// jsonKind names what a value is to somebody who reads JSON, from encoding/json's word for it or from its kind in Go.
+func jsonKind(kind string) string {
+	switch kind {
+	case "struct", "map", "object":
 		return "an object"
 	case "slice", "array":
 		return "a list"

@@ -33,13 +33,12 @@ func writeFile(t testing.TB, dir, name string, content []byte) string {
 }
 
 func TestDamagedAndForeignFilesAreRefusedInOneLine(t *testing.T) {
+	sound := string(smallFile(t))
 	swap := func(old, new string) func(string) string {
-		return func(s string) string {
-			if !strings.Contains(s, old) {
-				t.Fatalf("the sound file has no %q", old)
-			}
-			return strings.Replace(s, old, new, 1)
+		if !strings.Contains(sound, old) {
+			t.Fatalf("the sound file has no %q", old)
 		}
+		return func(s string) string { return strings.Replace(s, old, new, 1) }
 	}
 	whole := func(s string) func(string) string { return func(string) string { return s } }
 	preTokenizer := `{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}`
@@ -52,12 +51,12 @@ func TestDamagedAndForeignFilesAreRefusedInOneLine(t *testing.T) {
 		{"cut in the middle", func(s string) string { return s[:len(s)/2] }, "the JSON ends before it is complete"},
 		{"not JSON", whole("{\n\n\"model\": oops}"), "line 3: not JSON"},
 		{"binary", whole("\x00\x01\xff"), "line 1: not JSON"},
-		{"a list", whole("[1, 2]"), "the whole is a array, want an object"},
+		{"a list", whole("[1, 2]"), "the whole is a list, want an object"},
 		{"something after the end", func(s string) string { return s + "\n{}" }, "something follows the end"},
 		{"no model", whole("{}"), "there is no pre_tokenizer"},
 		{"model missing", swap(`"model"`, `"modle"`), "there is no model"},
 		{"another model", swap(`"type": "BPE"`, `"type": "WordPiece"`), `type "WordPiece" is not supported`},
-		{"model is a number", whole(`{"pre_tokenizer": {"type": "ByteLevel"}, "model": 3}`), "model: the whole is a number"},
+		{"model is a number", whole(`{"pre_tokenizer": {"type": "ByteLevel"}, "model": 3}`), "model: the whole is a number, want an object"},
 		{"unknown key in the model", swap(`"fuse_unk"`, `"fuse_unknown"`), `model: unknown field "fuse_unknown"`},
 		{"dropout", swap(`"dropout": null`, `"dropout": 0.1`), "dropout 0.1 is not supported"},
 		{"subword prefix", swap(`"continuing_subword_prefix": null`, `"continuing_subword_prefix": "##"`), `continuing_subword_prefix "##"`},
@@ -83,13 +82,13 @@ func TestDamagedAndForeignFilesAreRefusedInOneLine(t *testing.T) {
 		{"enormous id", swap(`"A": 33`, `"A": 1e30`), `the id of "A" is 1e30`},
 		{"nested vocabulary", swap(`"A": 33`, `"A": {"id": 33}`), `the id of "A"`},
 		{"empty token", swap(`"A": 33`, `"": 33`), "empty token"},
-		{"merge of an unknown token", swap(`"t h"`, `"t hx"`), `"hx" is not in the vocabulary`},
-		{"merge into an unknown token", swap(`"t h"`, `"t q"`), `"tq" is not in the vocabulary`},
-		{"merge of three", swap(`"t h"`, `"t h e"`), "does not have two parts"},
-		{"merge of one", swap(`"t h"`, `"th"`), "does not have two parts"},
-		{"merge is a number", swap(`"t h"`, `7`), "entry 1 is neither"},
-		{"merge is null", swap(`"t h"`, `null`), "does not have two parts"},
-		{"merge twice", swap(`"t h"`, `"Ġ t"`), ""},
+		{"merge of an unknown token", swap(`"h e"`, `"h ex"`), `"ex" is not in the vocabulary`},
+		{"merge into an unknown token", swap(`"h e"`, `"h q"`), `"hq" is not in the vocabulary`},
+		{"merge of three", swap(`"h e"`, `"h e a"`), "does not have two parts"},
+		{"merge of one", swap(`"h e"`, `"he"`), "does not have two parts"},
+		{"merge is a number", swap(`"h e"`, `7`), "entry 1 is neither"},
+		{"merge is null", swap(`"h e"`, `null`), "does not have two parts"},
+		{"merge twice", swap(`"h e"`, `"a t"`), `merge 1 ("a" + "t") stands there twice`},
 		{"merges is an object", whole(`{"pre_tokenizer": {"type": "ByteLevel"}, "model": {"vocab": {}, "merges": {}}}`), "merges is not a list"},
 		{"added token without content", swap(`"content": "<|endoftext|>", `, ""), "entry 0 has no id or no content"},
 		{"added token without id", swap(`{"id": 0, `, `{`), "entry 0 has no id or no content"},
@@ -100,16 +99,10 @@ func TestDamagedAndForeignFilesAreRefusedInOneLine(t *testing.T) {
 		{"added token with a wrong type", swap(`"special": true`, `"special": "yes"`), "special is a string, want true or false"},
 		{"added_tokens is a string", swap(`"added_tokens": [`, `"added_tokens": "", "x": [`), "added_tokens is a string, want a list"},
 	}
-	sound := string(smallFile(t))
 	dir := t.TempDir()
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			spoiled := test.spoil(sound)
-			if test.want == "" { // a merge that stands there already, found wherever training put it
-				spoiled = strings.Replace(sound, `"merges": [`, `"merges": ["t h", `, 1)
-				test.want = "stands there twice"
-			}
-			path := writeFile(t, dir, "tokenizer.json", []byte(spoiled))
+			path := writeFile(t, dir, "tokenizer.json", []byte(test.spoil(sound)))
 			_, err := Load(vfs.OS, path)
 			if err == nil {
 				t.Fatal("it was opened")

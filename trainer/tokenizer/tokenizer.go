@@ -26,7 +26,6 @@ type Tokenizer struct {
 
 	byteIDs   [256]uint32
 	pairs     *pairTable
-	ambiguous bool              // two merges make the same token
 	whole     map[string]uint32 // a whole word's id, with ignoreMerges only
 	matchers  []*matcher        // of added tokens, in the order they are applied
 	cache     *wordCache
@@ -52,13 +51,10 @@ func newTokenizer(s settings, tokens []string, literal map[uint32]bool, merges [
 		return nil, err
 	}
 	t.pairs = newPairTable(len(merges))
-	made := make([]bool, len(tokens))
 	for rank, m := range merges {
 		if !t.pairs.add(m, uint32(rank)) {
 			return nil, fmt.Errorf("merge %d (%s + %s) stands there twice", rank, quote(tokens[m.left]), quote(tokens[m.right]))
 		}
-		t.ambiguous = t.ambiguous || made[m.result]
-		made[m.result] = true
 	}
 	if s.ignoreMerges {
 		t.whole = make(map[string]uint32, len(tokens))

@@ -136,14 +136,12 @@ func fillBatches(ctx context.Context, documents iter.Seq2[[]byte, error], batche
 }
 
 // cut returns the length of a first piece of text, from size bytes on, after which a word begins for certain: before a space
-// that stands between two printed ASCII characters. It is all of text where there is no such place.
+// that a printed ASCII character follows. It is all of text where there is no such place.
 func cut(text []byte, size int) int {
 	for i := size; i+1 < len(text); i++ {
-		if text[i] == ' ' && isPrinted(text[i-1]) && isPrinted(text[i+1]) {
+		if next := text[i+1]; text[i] == ' ' && '!' <= next && next <= '~' {
 			return i
 		}
 	}
 	return len(text)
 }
-
-func isPrinted(c byte) bool { return '!' <= c && c <= '~' }
