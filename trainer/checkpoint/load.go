@@ -129,6 +129,7 @@ func checkpointsIn(fsys vfs.FS, dir string) string {
 // verify reads the files of a directory and compares them with their sums: first all sizes, which is quick.
 func verify(fsys vfs.FS, dir string, files map[string]Sum) error {
 	names := slices.Sorted(maps.Keys(files))
+	largest := int64(0)
 	for _, name := range names {
 		info, err := fsys.Stat(filepath.Join(dir, name))
 		switch {
@@ -141,8 +142,9 @@ func verify(fsys vfs.FS, dir string, files map[string]Sum) error {
 		case info.Size() != files[name].Size:
 			return fmt.Errorf("%s: %d bytes, want %d", name, info.Size(), files[name].Size)
 		}
+		largest = max(largest, info.Size())
 	}
-	buffer := make([]byte, bufferSize)
+	buffer := make([]byte, min(largest+1, bufferSize))
 	for _, name := range names {
 		sum, err := hashFile(fsys, filepath.Join(dir, name), buffer)
 		if err != nil {

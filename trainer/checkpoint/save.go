@@ -184,10 +184,13 @@ func (s *Store) writeFile(ctx context.Context, dir string, f File) (sum Sum, err
 		}
 	}()
 	hashed := newHashingWriter(ctx, out)
-	buffered := bufio.NewWriterSize(hashed, bufferSize)
-	err = f.Write(buffered)
+	if s.buffer == nil {
+		s.buffer = bufio.NewWriterSize(nil, bufferSize)
+	}
+	s.buffer.Reset(hashed)
+	err = f.Write(s.buffer)
 	if err == nil {
-		err = buffered.Flush()
+		err = s.buffer.Flush()
 	}
 	sum = hashed.finish()
 	if err != nil {

@@ -7,6 +7,7 @@
 package checkpoint
 
 import (
+	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ type Options struct {
 // Store writes and finds the checkpoints of one run. It is not for concurrent use; the caller holds the directory's Lock.
 type Store struct {
 	Options
+	buffer *bufio.Writer // made by the first write
 }
 
 // Open prepares the directory: it makes it if absent, brings back what an interrupted run had moved aside and not yet
@@ -60,7 +62,7 @@ func Open(o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
 	}
-	s := &Store{o}
+	s := &Store{Options: o}
 	if err := makeDir(o.FS, o.Dir); err != nil {
 		return nil, err
 	}
