@@ -1,14 +1,11 @@
 // Training a vocabulary: finding the merges. The most frequent pair of neighbouring tokens becomes a token, of equally
 // frequent ones the pair of the lowest ids, and so on; counts are kept up to date by visiting only the words that have the
-// pair. It follows the bookkeeping of the BpeTrainer of Hugging Face tokenizers to the letter, since that decides its results
-// in the rare cases where two merges make the same token: the count of a pair does not fall when the pair itself is merged,
-// and words that come to have a pair later are queued by themselves.
+// pair. The order among equals is that of the BpeTrainer of Hugging Face tokenizers, and so are the results.
 package tokenizer
 
 import (
 	"container/heap"
 	"context"
-	"slices"
 )
 
 type trainer struct {
@@ -186,14 +183,4 @@ func (r *trainer) applyTo(word int32, m merge) {
 		kept++
 	}
 	r.lengths[word] = int32(kept)
-}
-
-// finalMerges drops a merge that was found again later, as Hugging Face does: the last place counts.
-func (r *trainer) finalMerges() []merge {
-	last := make(map[merge]int, len(r.merges))
-	for i, m := range r.merges {
-		last[m] = i
-	}
-	i := -1
-	return slices.DeleteFunc(r.merges, func(m merge) bool { i++; return last[m] != i })
 }
