@@ -26,7 +26,7 @@ COPY --from=build /opt/frugal/third_party /opt/frugal/third_party
 COPY --from=build /opt/frugal/bin /opt/frugal/bin
 COPY configs /opt/frugal/configs
 RUN useradd --uid 1000 --create-home frugal && mkdir /data && chown frugal: /data
-USER frugal
+USER 1000
 WORKDIR /data
 ENV PATH=/opt/frugal/bin:$PATH \
     NVIDIA_VISIBLE_DEVICES=all \
