@@ -432,7 +432,7 @@ func TestTheManifestsBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := os.ReadFile("testdata/manifest.json") // made by Python's json.dumps(indent=2, sort_keys=True) and hashlib
+	want, err := os.ReadFile("testdata/manifest.json") // python3 scripts/golden_manifest.py
 	if err != nil {
 		t.Fatal(err)
 	}

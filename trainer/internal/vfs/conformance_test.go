@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // disks are the file systems that must behave alike, each with an empty directory to work in.
@@ -367,4 +369,104 @@ func TestEveryDiskBehavesLikeTheOperatingSystems(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Steps drawn at random must succeed or fail alike on the memory disk and on the operating system's.
+func TestMemFollowsTheOperatingSystemThroughAnySteps(t *testing.T) {
+	round := 0
+	top := t.TempDir()
+	rapid.Check(t, func(t *rapid.T) {
+		round++
+		dir := filepath.Join(top, fmt.Sprint(round))
+		m := NewMem()
+		for _, fsys := range []FS{OS, m} {
+			if err := fsys.MkdirAll(dir, 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+		names := rapid.SampledFrom([]string{"a", "b", "a/b", "a/a", "b/a", "a/b/c", "b/a/a"})
+		for range rapid.IntRange(1, 25).Draw(t, "steps") {
+			name, to := filepath.Join(dir, names.Draw(t, "name")), filepath.Join(dir, names.Draw(t, "to"))
+			flag := rapid.SampledFrom([]int{os.O_RDONLY, os.O_RDWR, os.O_WRONLY | os.O_CREATE, os.O_RDWR | os.O_CREATE | os.O_EXCL,
+				os.O_WRONLY | os.O_APPEND, os.O_RDWR | os.O_CREATE | os.O_TRUNC}).Draw(t, "flag")
+			offset := rapid.Int64Range(0, 6).Draw(t, "offset")
+			step := rapid.SampledFrom([]string{"mkdir", "mkdirall", "rename", "remove", "removeall", "write", "truncate", "readdir", "sync"}).Draw(t, "step")
+			do := func(fsys FS) (string, error) {
+				switch step {
+				case "mkdir":
+					return "", fsys.Mkdir(name, 0o777)
+				case "mkdirall":
+					return "", fsys.MkdirAll(name, 0o777)
+				case "rename":
+					return "", fsys.Rename(name, to)
+				case "remove":
+					return "", fsys.Remove(name)
+				case "removeall":
+					return "", fsys.RemoveAll(name)
+				case "readdir":
+					return listing(fsys, name)
+				case "sync":
+					return "", fsys.SyncDir(name)
+				}
+				f, err := fsys.OpenFile(name, flag, 0o666)
+				if err != nil {
+					return "", err
+				}
+				defer f.Close()
+				if step == "truncate" {
+					return "", f.Truncate(offset)
+				}
+				if _, err := f.Seek(offset, io.SeekStart); err != nil {
+					return "", err
+				}
+				_, err = f.Write([]byte(step))
+				return "", err
+			}
+			wantList, want := do(OS)
+			gotList, got := do(m)
+			if errno(want) != errno(got) || wantList != gotList {
+				t.Fatalf("%s %s %s: on OS %q, %v; on Mem %q, %v", step, name, to, wantList, want, gotList, got)
+			}
+			if got, want := contents(t, m, dir), contents(t, OS, dir); got != want {
+				t.Fatalf("after %s %s %s: on OS %s, on Mem %s", step, name, to, want, got)
+			}
+		}
+	})
+}
+
+// errno is the system's reason for an error, 0 for none.
+func errno(err error) syscall.Errno {
+	var number syscall.Errno
+	if err != nil && !errors.As(err, &number) {
+		return ^syscall.Errno(0) // some other error
+	}
+	return number
+}
+
+func listing(fsys FS, dir string) (string, error) {
+	entries, err := fsys.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		names = append(names, fmt.Sprint(e.Name(), e.IsDir()))
+	}
+	return strings.Join(names, " "), err
+}
+
+// contents describes all that is below dir.
+func contents(t *rapid.T, fsys FS, dir string) string {
+	entries, err := fsys.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, e := range entries {
+		if name := filepath.Join(dir, e.Name()); e.IsDir() {
+			fmt.Fprintf(&b, "%s/(%s) ", e.Name(), contents(t, fsys, name))
+		} else if text, err := ReadFile(fsys, name); err != nil {
+			t.Fatal(err)
+		} else {
+			fmt.Fprintf(&b, "%s=%q ", e.Name(), text)
+		}
+	}
+	return b.String()
 }

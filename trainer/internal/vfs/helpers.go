@@ -78,7 +78,7 @@ func mkdirAll(fsys FS, name string, perm fs.FileMode) error {
 // removeAll is os.RemoveAll made of an FS's ReadDir and Remove.
 func removeAll(fsys FS, name string) error {
 	err := fsys.Remove(name)
-	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.EEXIST) {

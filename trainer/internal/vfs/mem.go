@@ -226,29 +226,25 @@ func (m *Mem) rename(oldname, newname string) error {
 	if err != nil {
 		return err
 	}
-	node, ok := from.entries[fromName]
-	if !ok {
-		return syscall.ENOENT
-	}
 	to, toName, err := m.parent(newname)
 	if err != nil {
 		return err
 	}
-	if node.isDir() {
-		oldElements, newElements := split(oldname), split(newname)
-		if len(newElements) > len(oldElements) && slices.Equal(newElements[:len(oldElements)], oldElements) {
-			return syscall.EINVAL // into itself
-		}
+	node, ok := from.entries[fromName]
+	if !ok {
+		return syscall.ENOENT
 	}
-	if target, ok := to.entries[toName]; ok {
-		switch {
-		case target == node:
-			return nil
-		case target.isDir():
-			return syscall.EEXIST
-		case node.isDir():
-			return syscall.ENOTDIR
-		}
+	target := to.entries[toName]
+	oldElements, newElements := split(oldname), split(newname)
+	switch {
+	case target != nil && target.isDir():
+		return syscall.EEXIST // as os.Rename answers, also for a directory's own name
+	case target == node:
+		return nil
+	case node.isDir() && len(newElements) > len(oldElements) && slices.Equal(newElements[:len(oldElements)], oldElements):
+		return syscall.EINVAL // into itself
+	case node.isDir() && target != nil:
+		return syscall.ENOTDIR
 	}
 	m.do(change{kind: move, dir: from, name: fromName, node: node, to: to, toName: toName})
 	return nil
