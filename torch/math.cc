@@ -21,7 +21,7 @@ const char* ft_add(ft_tensor a, ft_tensor b, double alpha, ft_tensor* out) { FT_
 
 const char* ft_add_(ft_tensor a, ft_tensor b, double alpha) { FT_GUARD(get(a).add_(get(b), alpha)) }
 
-const char* ft_add_scalar_(ft_tensor a, double b) { FT_GUARD(get(a).add_(b)) }
+const char* ft_add_scalar_(ft_tensor a, double b) { FT_GUARD(get(a).add_(scalar(a, b))) }
 
 const char* ft_sub(ft_tensor a, ft_tensor b, ft_tensor* out) { FT_GUARD(*out = give(at::sub(get(a), get(b)))) }
 
@@ -29,9 +29,9 @@ const char* ft_mul(ft_tensor a, ft_tensor b, ft_tensor* out) { FT_GUARD(*out = g
 
 const char* ft_mul_(ft_tensor a, ft_tensor b) { FT_GUARD(get(a).mul_(get(b))) }
 
-const char* ft_mul_scalar(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out = give(at::mul(get(a), b))) }
+const char* ft_mul_scalar(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out = give(at::mul(get(a), scalar(a, b)))) }
 
-const char* ft_mul_scalar_(ft_tensor a, double b) { FT_GUARD(get(a).mul_(b)) }
+const char* ft_mul_scalar_(ft_tensor a, double b) { FT_GUARD(get(a).mul_(scalar(a, b))) }
 
 const char* ft_div(ft_tensor a, ft_tensor b, ft_tensor* out) { FT_GUARD(*out = give(at::div(get(a), get(b)))) }
 
@@ -45,9 +45,9 @@ const char* ft_sum(ft_tensor a, int8_t dtype, ft_tensor* out) {
   FT_GUARD(*out = give(at::sum(get(a), static_cast<at::ScalarType>(dtype))))
 }
 
-const char* ft_ge_scalar(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out = give(at::ge(get(a), b))) }
+const char* ft_ge_scalar(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out = give(at::ge(get(a), scalar(a, b)))) }
 
-const char* ft_clamp_min(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out = give(at::clamp_min(get(a), b))) }
+const char* ft_clamp_min(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out = give(at::clamp_min(get(a), scalar(a, b)))) }
 
 const char* ft_matmul(ft_tensor a, ft_tensor b, ft_tensor* out) { FT_GUARD(*out = give(at::matmul(get(a), get(b)))) }
 

@@ -1,0 +1,164 @@
+// Command train trains a GPT-2 from a configuration file: flags, signals, errors and their exit codes.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"frugal/torch"
+	"frugal/trainer"
+	"frugal/trainer/config"
+)
+
+const usage = `Train a GPT-2-class language model.
+
+  train -config FILE [-set key=value]… [-resume auto|never|DIR] [-dry-run] [-print-config] [-version]
+
+`
+
+const codes = `
+Exit codes: 0 done; 1 failed; 2 bad usage or configuration; 3 out of memory; 4 the loss is not finite; 5 no space or output not
+writable; 129, 130, 143 interrupted by SIGHUP, SIGINT, SIGTERM after saving a checkpoint (a second signal stops at once).
+`
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// settings are repeated -set flags.
+type settings []string
+
+func (s *settings) String() string { return strings.Join(*s, " ") }
+
+func (s *settings) Set(v string) error {
+	*s = append(*s, v)
+	return nil
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("train", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	var set settings
+	path := flags.String("config", "", "the configuration `FILE`: .yaml, .json or .toml")
+	flags.Var(&set, "set", "`key=value` over the file's; may be repeated")
+	resume := flags.String("resume", "", "auto, never, or a checkpoint's `DIR`: over the file's resume")
+	dryRun := flags.Bool("dry-run", false, "say what would happen and what memory and time it would take; write nothing")
+	printConfig := flags.Bool("print-config", false, "print the whole configuration as YAML")
+	version := flags.Bool("version", false, "print the versions")
+	help := func(w io.Writer) {
+		fmt.Fprint(w, usage)
+		flags.SetOutput(w)
+		flags.PrintDefaults()
+		fmt.Fprint(w, codes)
+	}
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		help(stdout)
+		return 0
+	} else if err != nil {
+		return fail(stderr, 2, "%v (train -help lists the flags)", err)
+	}
+	switch {
+	case *version:
+		fmt.Fprintf(stdout, "frugal %s, libtorch %s, %s, %s/%s\n", buildVersion(), torch.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return 0
+	case flags.NArg() > 0:
+		return fail(stderr, 2, "unexpected argument %q (train -help lists the flags)", flags.Arg(0))
+	case *path == "" && len(set) == 0 && !*printConfig:
+		help(stderr)
+		return 2
+	}
+	if *resume != "" {
+		set = append(set, "resume="+*resume)
+	}
+	c, choices, err := config.Load(config.LoadOptions{Path: *path, Set: set, Environ: os.Environ(), CardMemoryGB: trainer.CardMemoryGB})
+	if err != nil {
+		return fail(stderr, 2, "%v", err)
+	}
+	if *printConfig {
+		text, err := c.YAML()
+		if err != nil {
+			return fail(stderr, 1, "%v", err)
+		}
+		stdout.Write(text)
+		return 0
+	}
+	ctx, signals := watchSignals()
+	o := trainer.Options{Config: c, Choices: choices, Version: buildVersion(), Stderr: stderr, Signals: signals}
+	if *dryRun {
+		return report(stderr, trainer.DryRun(ctx, o, stdout))
+	}
+	return report(stderr, trainer.Run(ctx, o))
+}
+
+// watchSignals hands on the first signal, on which the run stops after the step in hand, and cancels ctx, which ends the
+// preparation of data at once. A second signal ends the process.
+func watchSignals() (context.Context, <-chan os.Signal) {
+	ctx, cancel := context.WithCancel(context.Background())
+	arrived, first := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	signal.Notify(arrived, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		first <- <-arrived
+		cancel()
+		os.Exit(128 + int((<-arrived).(syscall.Signal)))
+	}()
+	return ctx, first
+}
+
+// report prints an error and gives its exit code.
+func report(stderr io.Writer, err error) int {
+	var (
+		interrupted *trainer.Interrupted
+		notFinite   *trainer.NotFiniteError
+		output      *trainer.OutputError
+		settings    *config.Error
+		tensor      *torch.Error
+	)
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &interrupted):
+		return fail(stderr, 128+int(interrupted.Signal.(syscall.Signal)), "%v", err)
+	case errors.As(err, &settings):
+		return fail(stderr, 2, "%v", err)
+	case errors.As(err, &tensor) && tensor.Kind == torch.OutOfMemory:
+		return fail(stderr, 3, "%v; a smaller batch_size (with more gradient_accumulation_steps), gradient_checkpointing: true or a shorter "+
+			"max_position_embeddings needs less", err)
+	case errors.As(err, &notFinite):
+		return fail(stderr, 4, "%v", err)
+	case errors.As(err, &output), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fail(stderr, 5, "%v", err)
+	}
+	return fail(stderr, 1, "%v", err)
+}
+
+func fail(stderr io.Writer, code int, format string, a ...any) int {
+	for line := range strings.Lines(fmt.Sprintf(format, a...)) {
+		fmt.Fprintf(stderr, "train: %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	return code
+}
+
+// buildVersion is the module's version, or the commit that the program was built from.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown)"
+	}
+	version := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && (version == "" || version == "(devel)") {
+			version = s.Value[:min(12, len(s.Value))]
+		}
+	}
+	if version == "" {
+		version = "(devel)"
+	}
+	return version
+}

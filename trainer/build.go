@@ -1,0 +1,369 @@
+package trainer
+
+// The one place where the configuration is taken apart: each part is given the small options of its own.
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/cpu"
+	"golang.org/x/sys/unix"
+
+	"frugal/corpus"
+	"frugal/torch"
+	"frugal/trainer/config"
+	"frugal/trainer/data"
+	"frugal/trainer/gpt2"
+	"frugal/trainer/internal/vfs"
+	"frugal/trainer/monitor"
+	"frugal/trainer/tokenizer"
+)
+
+// build makes everything but the weights, saying what it chose and why.
+func (r *run) build(ctx context.Context) error {
+	r.infof("frugal %s, libtorch %s", r.Version, torch.Version)
+	for _, c := range r.Choices {
+		r.infof("%s", c)
+	}
+	for _, part := range []func() error{
+		r.buildDevice,
+		r.takeArchitecture,
+		func() error { return r.buildTokenizer(ctx) },
+		func() error { return r.buildData(ctx) },
+		r.buildModel,
+	} {
+		if err := part(); err != nil {
+			return err
+		}
+		if s := r.interrupted(); s != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// problem is a configuration error at the place where the key was set.
+func (r *run) problem(key, value, message string) error {
+	at := r.config.Origin(key)
+	return &config.Error{Problems: []config.Problem{{File: at.Where, Line: at.Line, Key: key, Value: value, Message: message}}}
+}
+
+func (r *run) buildDevice() error {
+	device, reason, err := chooseDevice(r.config.Device)
+	if err != nil {
+		return r.problem("device", r.config.Device, err.Error())
+	}
+	r.device = device
+	r.infof("device: %s (%s)", device, reason)
+	if r.config.Threads > 0 {
+		torch.SetNumThreads(r.config.Threads)
+	} else {
+		r.infof("threads: %d (libtorch's choice for %d processors)", torch.NumThreads(), runtime.NumCPU())
+	}
+	name, why := config.ResolvePrecision(r.config, deviceTypeName(device), cpuHasBF16())
+	r.infof("precision: %s (%s)", name, why)
+	switch name {
+	case "fp16":
+		r.precision = torch.Float16
+		if device.Type == torch.CPUType {
+			r.logger.Warn("precision: fp16 on a CPU is correct but about a thousand times slower than bf16 or fp32")
+		}
+	case "bf16":
+		r.precision = torch.BFloat16
+	default:
+		r.precision = torch.Float32
+	}
+	return nil
+}
+
+func deviceTypeName(d torch.Device) string {
+	if d.Type == torch.CPUType {
+		return "cpu"
+	}
+	return "cuda"
+}
+
+// chooseDevice resolves auto, cpu, cuda and cuda:N.
+func chooseDevice(name string) (torch.Device, string, error) {
+	if name == "cpu" {
+		return torch.CPU, "device is cpu", nil
+	}
+	ok, reason := torch.CUDAAvailable()
+	if !ok {
+		if name == "auto" {
+			return torch.CPU, reason, nil
+		}
+		return torch.CPU, "", errors.New("there is no CUDA here: " + reason)
+	}
+	n, err := torch.CUDADeviceCount()
+	if err != nil {
+		return torch.CPU, "", err
+	}
+	index := 0
+	if _, digits, given := strings.Cut(name, ":"); given {
+		if index, err = strconv.Atoi(digits); err != nil || index >= n {
+			return torch.CPU, "", fmt.Errorf("want a card from cuda:0 to cuda:%d", n-1)
+		}
+	}
+	return torch.CUDA(index), fmt.Sprintf("%d CUDA card(s) found", n), nil
+}
+
+// cpuHasBF16 says whether products in bf16 have instructions of their own here.
+func cpuHasBF16() bool { return cpu.X86.HasAVX512BF16 || cpu.X86.HasAMXBF16 || hasARMBF16() }
+
+// hasARMBF16 asks the kernel: HWCAP2_BF16 of arm64.
+func hasARMBF16() bool {
+	if runtime.GOARCH != "arm64" {
+		return false
+	}
+	text, err := os.ReadFile("/proc/cpuinfo")
+	return err == nil && strings.Contains(string(text), " bf16")
+}
+
+// CardMemoryGB is the memory of the first CUDA card in GiB, for preset: auto.
+func CardMemoryGB() (gb float64, ok bool, why string) {
+	if ok, reason := torch.CUDAAvailable(); !ok {
+		return 0, false, reason
+	}
+	m, err := torch.MemoryStats(torch.CUDA(0))
+	if err != nil {
+		return 0, false, err.Error()
+	}
+	return float64(m.Total) / (1 << 30), true, ""
+}
+
+// takeArchitecture lets init_from's config.json decide the architecture.
+func (r *run) takeArchitecture() error {
+	if r.config.InitFrom == "" {
+		return nil
+	}
+	path := filepath.Join(r.config.InitFrom, "config.json")
+	text, err := vfs.ReadFile(r.fs, path)
+	if err != nil {
+		return r.problem("init_from", r.config.InitFrom, "want a Hugging Face GPT-2 directory: "+err.Error())
+	}
+	c, err := gpt2.ParseConfig(text)
+	if err != nil {
+		return r.problem("init_from", r.config.InitFrom, path+": "+err.Error())
+	}
+	return r.config.SetArchitecture(config.Architecture{VocabSize: c.VocabSize, HiddenSize: c.HiddenSize, NumLayers: c.NumLayers,
+		NumHeads: c.NumHeads, IntermediateSize: c.IntermediateSize, MaxPositionEmbeddings: c.MaxPositionEmbeddings}, path)
+}
+
+// buildTokenizer: a path wins, then the tokenizer of init_from, then the type.
+func (r *run) buildTokenizer(ctx context.Context) (err error) {
+	c := r.config.Tokenizer
+	path, how := c.Path, "tokenizer.path"
+	if path == "" && r.config.InitFrom != "" {
+		beside := filepath.Join(r.config.InitFrom, "tokenizer.json")
+		if _, err := r.fs.Stat(beside); err == nil {
+			path, how = beside, "it lies beside init_from's weights"
+		}
+	}
+	switch {
+	case path != "":
+		r.tokenizer, err = tokenizer.Load(r.fs, path)
+	case c.Type == "byte":
+		r.tokenizer, how = tokenizer.Bytes(), "tokenizer.type is byte"
+	case c.Type == "bpe":
+		r.tokenizer, how, err = r.trainTokenizer(ctx)
+	default:
+		how = "tokenizer.type is gpt2"
+		r.tokenizer, err = tokenizer.GPT2()
+	}
+	if err != nil {
+		return fmt.Errorf("tokenizer: %w", err)
+	}
+	r.infof("tokenizer: %s tokens (%s)", monitor.FormatCount(int64(r.tokenizer.VocabSize())), how)
+	size := r.tokenizer.VocabSize()
+	if given := r.config.VocabSize; given != 0 && given < size {
+		return r.problem("vocab_size", strconv.Itoa(given), fmt.Sprintf("the tokenizer has %d tokens; want at least as many, or 0", size))
+	}
+	if r.config.VocabSize == 0 {
+		r.config.VocabSize = size
+	}
+	if _, ok := r.tokenizer.EndToken(); !ok {
+		return r.problem("tokenizer.path", path, "the tokenizer names no end token (eos_token or <|endoftext|>)")
+	}
+	return nil
+}
+
+// trainTokenizer trains a BPE on the corpus, or finds it in the cache, where it lies under the SHA-256 of the corpus.
+func (r *run) trainTokenizer(ctx context.Context) (*tokenizer.Tokenizer, string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "bpe %d\n", r.config.Tokenizer.VocabSize)
+	for text, err := range r.documents() {
+		if err != nil {
+			return nil, "", err
+		}
+		fmt.Fprintf(h, "%d\n", len(text))
+		h.Write(text)
+	}
+	dir := filepath.Join(r.cacheDir(), "tokenizer-"+hex.EncodeToString(h.Sum(nil))[:32])
+	path := filepath.Join(dir, "tokenizer.json")
+	if t, err := tokenizer.Load(r.fs, path); err == nil {
+		return t, "trained on this corpus before: " + path, nil
+	}
+	t, err := tokenizer.Train(ctx, r.documents(), r.config.Tokenizer.VocabSize, func(done, total int) {
+		r.progressBar.Report("training the tokenizer", int64(done), int64(total))
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if err := r.keepTokenizer(t, dir); err != nil {
+		r.logger.Warnf("tokenizer: not kept for the next run: %v", err)
+	}
+	return t, "trained on this corpus", nil
+}
+
+func (r *run) keepTokenizer(t *tokenizer.Tokenizer, dir string) error {
+	files, err := t.Files(r.config.MaxPositionEmbeddings)
+	if err != nil {
+		return err
+	}
+	if err := r.fs.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	for name, text := range files {
+		if err := vfs.WriteFileAtomic(r.fs, filepath.Join(dir, name), text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// documents are the training texts, the embedded ones where data.train is empty.
+func (r *run) documents() iter.Seq2[[]byte, error] {
+	fsys, globs := r.fs, r.config.Data.Train
+	if len(globs) == 0 {
+		fsys, globs = data.FromFS(corpus.PT), []string{"*.txt"}
+	}
+	return func(yield func([]byte, error) bool) {
+		for d, err := range data.Documents(fsys, globs, r.config.Data.TextField) {
+			if !yield(d.Text, err) {
+				return
+			}
+		}
+	}
+}
+
+func (r *run) buildData(ctx context.Context) (err error) {
+	c := r.config
+	end, _ := r.tokenizer.EndToken()
+	var embedded fs.FS = corpus.PT
+	r.data, err = data.Open(ctx, data.Options{
+		FS: r.fs, Train: c.Data.Train, Eval: c.Data.Eval, Embedded: embedded, EvalFraction: c.Data.EvalFraction, TextField: c.Data.TextField,
+		Packing: c.Data.Packing, CacheDir: r.cacheDir(), Encoder: r.tokenizer, EndToken: end, VocabSize: c.VocabSize,
+		Positions: c.MaxPositionEmbeddings, BatchSize: c.BatchSize, Accumulation: c.GradientAccumulationSteps, Seed: c.Seed,
+		Workers: runtime.NumCPU(), Log: r.infof, Progress: r.progressBar.Report,
+	})
+	if err != nil {
+		return err
+	}
+	r.onClose(func() { r.data.Close() })
+	r.sayData()
+	return nil
+}
+
+func (r *run) sayData() {
+	c, n := r.config, monitor.FormatCount
+	train, eval := r.data.Train(), r.data.Eval()
+	r.totalSteps = int64(c.MaxSteps)
+	how := "max_steps"
+	perEpoch := int64(r.data.WindowsPerEpoch())
+	if c.MaxSteps == 0 {
+		r.totalSteps, how = int64(c.NumEpochs)*perEpoch, fmt.Sprintf("%d epochs", c.NumEpochs)
+	}
+	r.infof("data: %s documents, %s tokens in %s rows to train on; %s tokens in %s rows to evaluate", n(train.Documents), n(train.Tokens), n(train.Rows),
+		n(eval.Tokens), n(eval.Rows))
+	if r.data.EvalBatches() == 0 && c.EvalSteps > 0 {
+		r.logger.Warn("data: there is nothing to evaluate; set data.eval or a larger data.eval_fraction")
+	}
+	r.infof("steps: %s (%s); an epoch is %s steps; an update sees %d rows (batch_size %d × gradient_accumulation_steps %d), up to %s tokens",
+		n(r.totalSteps), how, n(perEpoch), c.EffectiveBatchSize(), c.BatchSize, c.GradientAccumulationSteps,
+		n(int64(c.EffectiveBatchSize())*int64(c.MaxPositionEmbeddings)))
+}
+
+// cacheDir is where token files and trained tokenizers are kept: data.cache_dir, or the user's cache directory, or, where
+// there is none, the output directory.
+func (r *run) cacheDir() string {
+	if d := r.config.Data.CacheDir; d != "" {
+		return d
+	}
+	base, err := os.UserCacheDir()
+	if err == nil && (unix.Access(base, unix.W_OK) == nil || r.fs.MkdirAll(base, 0o777) == nil) {
+		return filepath.Join(base, "frugal")
+	}
+	return filepath.Join(r.config.OutputDir, "cache")
+}
+
+func (r *run) buildModel() (err error) {
+	defer protect("making the model", &err)
+	c := r.config
+	m := gpt2.Config{VocabSize: c.VocabSize, HiddenSize: c.HiddenSize, NumLayers: c.NumLayers, NumHeads: c.NumHeads,
+		IntermediateSize: c.IntermediateSize, MaxPositionEmbeddings: c.MaxPositionEmbeddings, LayerNormEpsilon: 1e-5, Dropout: c.Dropout}
+	if c.InitFrom != "" {
+		text, err := vfs.ReadFile(r.fs, filepath.Join(c.InitFrom, "config.json"))
+		if err != nil {
+			return err
+		}
+		from, err := gpt2.ParseConfig(text)
+		if err != nil {
+			return err
+		}
+		m.LayerNormEpsilon, m.ExactGELU = from.LayerNormEpsilon, from.ExactGELU
+	}
+	r.model = gpt2.New(m, r.device)
+	r.onClose(r.model.Free)
+	r.optimizer = newOptimizer(c, r.model)
+	r.onClose(r.optimizer.free)
+	r.lossSum = torch.Zeros(nil, torch.Float64, r.device).Detached()
+	r.onClose(r.lossSum.Free)
+	if r.precision == torch.Float16 {
+		r.scaler = newLossScaler(r.device)
+		r.onClose(r.scaler.free)
+	}
+	r.schedule = Schedule{Kind: c.LRSchedule, Rate: c.LearningRate, MinRatio: c.MinLRRatio, Warmup: int64(c.WarmupSteps), Total: r.totalSteps}
+	r.infof("model: %s parameters, %d layers of width %d, %d heads, %s tokens, %s positions", monitor.FormatCount(m.NumParameters()), m.NumLayers,
+		m.HiddenSize, m.NumHeads, monitor.FormatCount(int64(m.VocabSize)), monitor.FormatCount(int64(m.MaxPositionEmbeddings)))
+	return nil
+}
+
+// initialise sets the weights of a fresh run: drawn from the seed, or init_from's.
+func (r *run) initialise() (err error) {
+	defer protect("initialising the weights", &err)
+	if r.config.InitFrom == "" {
+		r.model.Init(r.config.Seed)
+		return nil
+	}
+	path := filepath.Join(r.config.InitFrom, "model.safetensors")
+	m, err := r.fs.Map(path)
+	if err != nil {
+		return r.problem("init_from", r.config.InitFrom, err.Error())
+	}
+	defer m.Close()
+	if err := loadWeights(r.model, m.Bytes()); err != nil {
+		return r.problem("init_from", r.config.InitFrom, path+": "+err.Error())
+	}
+	r.infof("weights: from %s", path)
+	return nil
+}
+
+// fingerprints are of what a resume must find unchanged.
+func (r *run) fingerprints() map[string]string {
+	h := sha256.New()
+	m := r.model.Config
+	m.Dropout = 0 // no part of the architecture
+	fmt.Fprintf(h, "%+v", m)
+	return map[string]string{"architecture": hex.EncodeToString(h.Sum(nil)), "tokenizer": r.tokenizer.Fingerprint(), "data": r.data.Fingerprint()}
+}

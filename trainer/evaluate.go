@@ -1,0 +1,57 @@
+package trainer
+
+// Evaluation: the mean over all targets of the evaluation rows, without gradients or dropout.
+
+import (
+	"math"
+	"time"
+
+	"frugal/torch"
+	"frugal/trainer/monitor"
+)
+
+// Evaluation is what an evaluation found.
+type Evaluation struct {
+	Loss        float64 // nats a target
+	Perplexity  float64 // e^Loss
+	BitsPerByte float64 // Loss·targets / (ln 2 · bytes of their text), comparable across tokenizers; 0 where the bytes are unknown
+	Targets     int64
+	Duration    time.Duration
+}
+
+func (r *run) evaluate() (e Evaluation, err error) {
+	defer protect("evaluation", &err)
+	start := time.Now()
+	scope := torch.OpenScope()
+	defer scope.Close()
+	sum := torch.Zeros(nil, torch.Float64, r.device)
+	var bytes int64
+	for i := range r.data.EvalBatches() {
+		b, err := r.data.EvalBatch(i)
+		if err != nil {
+			return e, err
+		}
+		batch := torch.OpenScope()
+		ids, targets := tensors(b, r.device)
+		r.model.Loss(ids, targets, r.precision, sum)
+		batch.Close()
+		e.Targets += b.Targets
+		bytes += b.Bytes
+	}
+	total := sum.Item()
+	e.Loss = total / float64(e.Targets)
+	e.Perplexity = math.Exp(e.Loss)
+	if bytes > 0 {
+		e.BitsPerByte = total / (math.Ln2 * float64(bytes))
+	}
+	e.Duration = time.Since(start)
+	return e, nil
+}
+
+func (e Evaluation) fields() []monitor.Field {
+	f := []monitor.Field{{Name: "loss", Value: e.Loss}, {Name: "perplexity", Value: e.Perplexity}}
+	if e.BitsPerByte > 0 {
+		f = append(f, monitor.Field{Name: "bits_per_byte", Value: e.BitsPerByte})
+	}
+	return append(f, monitor.Field{Name: "tokens", Value: e.Targets}, monitor.Field{Name: "seconds", Value: e.Duration.Seconds()})
+}

@@ -1,0 +1,174 @@
+package trainer
+
+// The training loop, top to bottom in the order things happen.
+
+import (
+	"context"
+	"time"
+
+	"frugal/torch"
+	"frugal/trainer/monitor"
+)
+
+// train runs from the position of the run to its last step. It returns nil at the end, *Interrupted after a signal.
+func (r *run) train(ctx context.Context) error {
+	windows := r.prefetch()
+	defer windows.stop()
+	r.progressBar.Start(monitor.Plan{FirstStep: r.done.Step, TotalSteps: r.totalSteps, Epochs: r.epochs()})
+	r.clock = newStopwatch(r.done.Step)
+
+	for r.done.Step < r.totalSteps {
+		window, err := windows.next()
+		if err != nil {
+			return err
+		}
+		if err := r.step(window); err != nil {
+			return err
+		}
+		r.clock.tokens += window.Tokens
+		r.progressBar.Step(r.done.Step)
+		last := r.done.Step == r.totalSteps
+
+		if r.due(r.config.LoggingSteps) || last {
+			if err := r.log(); err != nil {
+				return err
+			}
+		}
+		if window.Index == r.data.WindowsPerEpoch()-1 {
+			if err := r.finishEpoch(); err != nil {
+				return err
+			}
+		}
+		if (r.due(r.config.EvalSteps) || last && r.config.EvalSteps > 0) && r.data.EvalBatches() > 0 {
+			if err := r.recordEvaluation(); err != nil {
+				return err
+			}
+		}
+		interrupted := r.interrupted()
+		if r.due(r.config.SaveSteps) || last || interrupted != nil {
+			if err := r.save(ctx); err != nil {
+				return err
+			}
+		}
+		if interrupted != nil && !last {
+			return interrupted
+		}
+	}
+	return nil
+}
+
+// due says whether something that happens every so many steps happens now; 0 is never.
+func (r *run) due(every int) bool { return every > 0 && r.done.Step%int64(every) == 0 }
+
+// epochs is the number of epochs that num_epochs asks for; 0 where max_steps decides.
+func (r *run) epochs() int {
+	if r.config.MaxSteps > 0 {
+		return 0
+	}
+	return r.config.NumEpochs
+}
+
+// log reads the loss from the device and records the interval: the mean over all its targets.
+func (r *run) log() error {
+	if err := r.read(); err != nil {
+		return err
+	}
+	interval := r.done.Interval
+	seconds, steps := r.clock.lap(r.done.Step)
+	f := []monitor.Field{
+		{Name: "epoch", Value: float64(r.done.Step) / float64(r.data.WindowsPerEpoch())},
+		{Name: "loss", Value: interval.mean()},
+		{Name: "learning_rate", Value: r.schedule.At(r.lastUpdate())},
+		{Name: "grad_norm", Value: r.optimizer.norm.Item()},
+	}
+	if r.scaler != nil {
+		f = append(f, monitor.Field{Name: "loss_scale", Value: r.scaler.scale.Item()}, monitor.Field{Name: "skipped_updates", Value: r.known.skipped})
+	}
+	f = append(f, monitor.Field{Name: "tokens", Value: r.done.Tokens})
+	if seconds > 0 {
+		f = append(f, monitor.Field{Name: "tokens_per_second", Value: float64(r.clock.tokens) / seconds},
+			monitor.Field{Name: "step_seconds", Value: seconds / float64(steps)})
+	}
+	f = append(f, memoryFields(r.device, r.stats)...)
+	r.monitor.Record(monitor.Record{Event: "train", Step: r.done.Step, Fields: f})
+	r.done.Interval = tally{}
+	r.clock.tokens = 0
+	return nil
+}
+
+// lastUpdate is the number of updates that the last one followed.
+func (r *run) lastUpdate() int64 { return max(0, r.done.Step-r.known.skipped-1) }
+
+func (r *run) finishEpoch() error {
+	if err := r.read(); err != nil {
+		return err
+	}
+	e := r.done.Epoch
+	r.monitor.Record(monitor.Record{Event: "epoch", Step: r.done.Step, Fields: []monitor.Field{
+		{Name: "epoch", Value: r.done.Step / int64(r.data.WindowsPerEpoch())}, {Name: "loss", Value: e.mean()},
+		{Name: "tokens", Value: e.Tokens}, {Name: "seconds", Value: e.Seconds + r.clock.epoch()},
+	}})
+	r.done.Epoch = tally{}
+	r.clock.beginEpoch()
+	return nil
+}
+
+func (r *run) recordEvaluation() error {
+	e, err := r.evaluate()
+	if err != nil {
+		return err
+	}
+	r.lastEvaluation = &e
+	r.monitor.Record(monitor.Record{Event: "eval", Step: r.done.Step, Fields: e.fields()})
+	r.clock.exclude(e.Duration)
+	return nil
+}
+
+// interrupted is the signal that has arrived since the last step, if any.
+func (r *run) interrupted() error {
+	select {
+	case s := <-r.signals:
+		return &Interrupted{Signal: s}
+	default:
+		return nil
+	}
+}
+
+// memoryFields are the device's and the process's memory.
+func memoryFields(device torch.Device, stats monitor.SystemStats) []monitor.Field {
+	var f []monitor.Field
+	if m, err := torch.MemoryStats(device); err == nil {
+		f = append(f, monitor.Field{Name: "gpu_memory_allocated_bytes", Value: m.Allocated},
+			monitor.Field{Name: "gpu_memory_reserved_bytes", Value: m.Reserved},
+			monitor.Field{Name: "peak_memory_bytes", Value: m.AllocatedPeak})
+	} else if peak := peakResidentBytes(); peak > 0 {
+		f = append(f, monitor.Field{Name: "peak_memory_bytes", Value: peak})
+	}
+	return append(f, stats.Fields()...)
+}
+
+// stopwatch times steps without the evaluations and saves between them.
+type stopwatch struct {
+	start, epochStart time.Time
+	step, tokens      int64 // step of the last lap, tokens since then
+	excluded          time.Duration
+}
+
+func newStopwatch(step int64) *stopwatch {
+	now := time.Now()
+	return &stopwatch{start: now, epochStart: now, step: step}
+}
+
+// lap is the time since the last lap and the steps done in it.
+func (s *stopwatch) lap(step int64) (seconds float64, steps int64) {
+	now := time.Now()
+	seconds, steps = (now.Sub(s.start) - s.excluded).Seconds(), step-s.step
+	s.start, s.step, s.excluded = now, step, 0
+	return seconds, steps
+}
+
+func (s *stopwatch) exclude(d time.Duration) { s.excluded += d }
+
+func (s *stopwatch) epoch() float64 { return time.Since(s.epochStart).Seconds() }
+
+func (s *stopwatch) beginEpoch() { s.epochStart = time.Now() }

@@ -1,0 +1,50 @@
+package trainer
+
+// Windows are made ahead of time by a goroutine, so that the step never waits for data.
+
+import "frugal/trainer/data"
+
+type windowQueue struct {
+	ready   chan windowOrError
+	quit    chan struct{}
+	stopped chan struct{}
+}
+
+type windowOrError struct {
+	window *data.Window
+	err    error
+}
+
+// prefetch begins with the window of the run's next step. Step s uses window s mod n of epoch s/n, so a resumed run reads
+// nothing that came before.
+func (r *run) prefetch() *windowQueue {
+	q := &windowQueue{make(chan windowOrError, 2), make(chan struct{}), make(chan struct{})}
+	n := int64(r.data.WindowsPerEpoch())
+	first, total := r.done.Step, r.totalSteps
+	go func() {
+		defer close(q.stopped)
+		for step := first; step < total; step++ {
+			w, err := r.data.Window(int(step/n), int(step%n))
+			select {
+			case q.ready <- windowOrError{w, err}:
+			case <-q.quit:
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return q
+}
+
+func (q *windowQueue) next() (*data.Window, error) {
+	w := <-q.ready
+	return w.window, w.err
+}
+
+// stop ends the goroutine and waits for it: the data may be closed afterwards.
+func (q *windowQueue) stop() {
+	close(q.quit)
+	<-q.stopped
+}

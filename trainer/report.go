@@ -1,0 +1,123 @@
+package trainer
+
+// What a run says about itself: at the start, on a resume, at the end.
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"strings"
+	"time"
+
+	"frugal/torch"
+	"frugal/trainer/checkpoint"
+	"frugal/trainer/monitor"
+)
+
+func (r *run) recordRun(phase string, fields []monitor.Field) {
+	if r.monitor == nil {
+		return
+	}
+	head := []monitor.Field{{Name: "phase", Value: phase}, {Name: "run_id", Value: r.id}}
+	r.monitor.Record(monitor.Record{Event: "run", Step: r.done.Step, Fields: append(head, fields...)})
+}
+
+// recordStart writes the run's settings where every sink finds them.
+func (r *run) recordStart(resumeStep int64) error {
+	text, err := r.config.JSON()
+	if err != nil {
+		return err
+	}
+	var settings map[string]any
+	if err := json.Unmarshal(text, &settings); err != nil {
+		return err
+	}
+	train, eval := r.data.Train(), r.data.Eval()
+	r.recordRun("start", []monitor.Field{
+		{Name: "version", Value: r.Version}, {Name: "libtorch", Value: torch.Version}, {Name: "go", Value: runtime.Version()},
+		{Name: "device", Value: r.device.String()}, {Name: "precision", Value: precisionName(r.precision)}, {Name: "threads", Value: torch.NumThreads()},
+		{Name: "parameters", Value: r.model.NumParameters()}, {Name: "total_steps", Value: r.totalSteps},
+		{Name: "steps_per_epoch", Value: r.data.WindowsPerEpoch()}, {Name: "train_tokens", Value: train.Tokens}, {Name: "train_rows", Value: train.Rows},
+		{Name: "eval_tokens", Value: eval.Tokens}, {Name: "eval_rows", Value: eval.Rows}, {Name: "resumed", Value: resumeStep >= 0},
+		{Name: "config", Value: settings},
+	})
+	return nil
+}
+
+// sayChanges logs the keys that the configuration sets otherwise than the checkpoint's did.
+func (r *run) sayChanges(c *checkpoint.Checkpoint) {
+	text, err := readFile(c, "training_config.json")
+	if err != nil {
+		return
+	}
+	now, err := r.config.JSON()
+	if err != nil {
+		return
+	}
+	var was, is map[string]any
+	if json.Unmarshal(text, &was) != nil || json.Unmarshal(now, &is) != nil {
+		return
+	}
+	if changes := differences("", was, is); len(changes) > 0 {
+		r.infof("resume: changed since the checkpoint: %s", strings.Join(changes, ", "))
+	}
+}
+
+// differences lists the leaves that differ, as "key: old → new".
+func differences(prefix string, was, is map[string]any) (list []string) {
+	for key, v := range is {
+		a, aIsMap := was[key].(map[string]any)
+		b, bIsMap := v.(map[string]any)
+		switch {
+		case key == "resume" && prefix == "":
+		case aIsMap && bIsMap:
+			list = append(list, differences(prefix+key+".", a, b)...)
+		case fmt.Sprint(was[key]) != fmt.Sprint(v):
+			list = append(list, fmt.Sprintf("%s%s: %v → %v", prefix, key, was[key], v))
+		}
+	}
+	sort.Strings(list)
+	return list
+}
+
+func (r *run) sayComplete() {
+	r.infof("this run is complete: step %s of %s; a larger max_steps or num_epochs goes on from here", monitor.FormatCount(r.done.Step),
+		monitor.FormatCount(r.totalSteps))
+	r.infof("final model: %s", filepath.Join(r.config.OutputDir, "final_model"))
+}
+
+// sayDone ends the log: what came out, where it lies, how to go on.
+func (r *run) sayDone(took time.Duration) {
+	if e := r.lastEvaluation; e != nil {
+		r.infof("evaluation at the end: %s", e)
+	}
+	out := r.config.OutputDir
+	r.infof("done: %s steps, %s tokens, %s in this session; peak memory %s", monitor.FormatCount(r.done.Step), monitor.FormatCount(r.done.Tokens),
+		monitor.FormatDuration(took), monitor.FormatBytes(r.peakMemory()))
+	where := []string{"model " + filepath.Join(out, "final_model"), "checkpoint " + r.saved, "metrics " + filepath.Join(out, "metrics.jsonl")}
+	if r.config.Monitoring.TensorBoard {
+		where = append(where, "TensorBoard "+r.config.LoggingDir)
+	}
+	r.infof("%s; to go on from here, run the same command with -set max_steps=%d", strings.Join(where, ", "), 2*r.totalSteps)
+}
+
+func (e *Evaluation) String() string {
+	s := fmt.Sprintf("loss %.4f, perplexity %.4g", e.Loss, e.Perplexity)
+	if e.BitsPerByte > 0 {
+		s += fmt.Sprintf(", %.3f bits per byte", e.BitsPerByte)
+	}
+	return s
+}
+
+func (r *run) peakMemory() int64 {
+	if m, err := torch.MemoryStats(r.device); err == nil {
+		return m.AllocatedPeak
+	}
+	return peakResidentBytes()
+}
+
+func precisionName(d torch.DType) string {
+	return map[torch.DType]string{torch.Float32: "fp32", torch.Float16: "fp16", torch.BFloat16: "bf16"}[d]
+}

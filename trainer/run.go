@@ -1,0 +1,299 @@
+// Package trainer trains a GPT-2 from a configuration: it makes the parts, resumes from the newest checkpoint, runs the loop,
+// saves, and leaves a final model. libtorch does the arithmetic; everything that decides what is computed is here.
+package trainer
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"frugal/torch"
+	"frugal/trainer/checkpoint"
+	"frugal/trainer/config"
+	"frugal/trainer/data"
+	"frugal/trainer/gpt2"
+	"frugal/trainer/internal/vfs"
+	"frugal/trainer/monitor"
+	"frugal/trainer/tokenizer"
+)
+
+// Options are what a run needs beside its configuration.
+type Options struct {
+	Config  *config.TrainingConfig
+	Choices []config.Choice  // automatic choices made while loading it, for the log
+	Version string           // of the program
+	FS      vfs.FS           // nil: the operating system's
+	Stderr  io.Writer        // log and progress
+	Signals <-chan os.Signal // one ends the run after the step in hand, with a checkpoint; may be nil
+}
+
+// run is a training in progress.
+type run struct {
+	Options
+	config    *config.TrainingConfig
+	fs        vfs.FS
+	signals   <-chan os.Signal
+	console   *monitor.Console
+	logger    *logrus.Logger
+	closers   []func()
+	device    torch.Device
+	precision torch.DType
+	id        string
+
+	tokenizer *tokenizer.Tokenizer
+	data      *data.Dataset
+	model     *gpt2.Model
+	optimizer *optimizer
+	scaler    *lossScaler // nil: no loss scaling
+	lossSum   *torch.Tensor
+	schedule  Schedule
+
+	totalSteps int64
+	done       progress
+	known      known
+	store      *checkpoint.Store
+	saved      string // directory of the newest checkpoint of this session
+
+	monitor        *monitor.Monitor
+	progressBar    *monitor.Progress
+	stats          monitor.SystemStats
+	clock          *stopwatch
+	lastEvaluation *Evaluation
+}
+
+// Run trains until the configured end, a signal or an error. Everything that the tensors need happens on one thread.
+func Run(ctx context.Context, o Options) error {
+	r := &run{Options: o, config: o.Config, fs: o.FS, signals: o.Signals}
+	if r.fs == nil {
+		r.fs = vfs.OS
+	}
+	thread := torch.StartThread()
+	defer thread.Stop()
+	return torch.Call(thread, func() error {
+		defer r.close()
+		return r.run(ctx)
+	})
+}
+
+func (r *run) run(ctx context.Context) error {
+	start := time.Now()
+	if err := r.openOutput(); err != nil {
+		return err
+	}
+	if err := r.build(ctx); err != nil {
+		return err
+	}
+	complete, err := r.begin()
+	if err != nil {
+		return err
+	}
+	if complete {
+		r.sayComplete()
+		return nil
+	}
+	if err := r.train(ctx); err != nil {
+		if stop, ok := err.(*Interrupted); ok {
+			stop.Dir = r.saved
+		}
+		r.recordRun("end", []monitor.Field{{Name: "status", Value: "stopped"}, {Name: "reason", Value: err.Error()}})
+		return err
+	}
+	if err := r.writeFinalModel(); err != nil {
+		return err
+	}
+	r.recordRun("end", []monitor.Field{{Name: "status", Value: "complete"}, {Name: "seconds", Value: time.Since(start).Seconds()}})
+	r.progressBar.Close()
+	r.sayDone(time.Since(start))
+	return nil
+}
+
+// openOutput makes and locks the output directory and starts the log.
+func (r *run) openOutput() error {
+	lock, err := checkpoint.Lock(r.fs, r.config.OutputDir)
+	if err != nil {
+		return &OutputError{fmt.Errorf("output_dir: %w", err)}
+	}
+	r.onClose(func() { lock.Close() })
+	file, err := r.fs.OpenFile(filepath.Join(r.config.OutputDir, "train.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	if err != nil {
+		return &OutputError{fmt.Errorf("output_dir: %w", err)}
+	}
+	r.onClose(func() { file.Close() })
+	if r.console, err = monitor.NewConsole(r.Stderr, r.config.Monitoring.Progress); err != nil {
+		return err
+	}
+	r.logger = monitor.SetupLog(r.console, file)
+	r.progressBar = monitor.NewProgress(r.console, r.logger)
+	r.onClose(func() { r.progressBar.Close() })
+	return nil
+}
+
+func (r *run) onClose(f func()) { r.closers = append(r.closers, f) }
+
+func (r *run) close() {
+	for i := len(r.closers) - 1; i >= 0; i-- {
+		r.closers[i]()
+	}
+}
+
+func (r *run) infof(format string, a ...any) { r.logger.Infof(format, a...) }
+
+// begin finds the checkpoint to go on from, or initialises the weights, and opens the sinks. complete: nothing is left to do.
+func (r *run) begin() (complete bool, err error) {
+	r.store, err = checkpoint.Open(checkpoint.Options{FS: r.fs, Dir: r.config.OutputDir, Prefix: r.config.ModelName,
+		Keep: r.config.MaxCheckpoints, Log: func(f string, a ...any) { r.logger.Warnf(f, a...) }})
+	if err != nil {
+		return false, &OutputError{fmt.Errorf("output_dir: %w", err)}
+	}
+	c, err := r.findCheckpoint()
+	if err != nil {
+		return false, err
+	}
+	resumeStep := int64(-1)
+	if c == nil {
+		r.id = newRunID()
+		if err := r.initialise(); err != nil {
+			return false, err
+		}
+	} else {
+		if err := r.resume(c); err != nil {
+			return false, err
+		}
+		resumeStep = r.done.Step
+		if r.done.Step >= r.totalSteps {
+			return true, nil
+		}
+	}
+	if err := r.store.Supersede(resumeStep); err != nil {
+		return false, &OutputError{fmt.Errorf("output_dir: %w", err)}
+	}
+	return false, r.openSinks(resumeStep)
+}
+
+// findCheckpoint is what resume says: auto takes the newest that is intact, never none, a directory that one.
+func (r *run) findCheckpoint() (*checkpoint.Checkpoint, error) {
+	switch r.config.Resume {
+	case "never":
+		r.infof("resume: a fresh start (resume is never)")
+		return nil, nil
+	case "auto":
+		c, passedOver, err := r.store.Newest()
+		for _, e := range passedOver {
+			r.logger.Warnf("resume: passed over %v", e)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("output_dir: %s: %w; repair or remove them, or start anew with -resume never", r.config.OutputDir, err)
+		}
+		if c == nil {
+			r.infof("resume: a fresh start (no checkpoint in %s)", r.config.OutputDir)
+		}
+		return c, nil
+	}
+	c, err := checkpoint.Load(r.fs, r.config.Resume)
+	if err != nil {
+		return nil, fmt.Errorf("resume: %w", err)
+	}
+	return c, nil
+}
+
+// resume checks that the checkpoint is of this training, then takes its state.
+func (r *run) resume(c *checkpoint.Checkpoint) error {
+	for _, what := range []string{"architecture", "tokenizer", "data"} {
+		if was, is := c.Manifest.Fingerprints[what], r.fingerprints()[what]; was != is {
+			return fmt.Errorf("checkpoint %s: its %s is another than the configuration's (%s); to train these weights on "+
+				"something else, set init_from to it and choose a new output_dir, or start anew with -resume never", c.Dir, what, whatDiffers[what])
+		}
+	}
+	if err := r.restore(c); err != nil {
+		return err
+	}
+	r.id = c.Manifest.RunID
+	r.infof("resume: going on from %s, step %s", c.Dir, monitor.FormatCount(r.done.Step))
+	r.sayChanges(c)
+	return nil
+}
+
+var whatDiffers = map[string]string{
+	"architecture": "vocab_size, hidden_size, num_layers, num_heads, intermediate_size or max_position_embeddings",
+	"tokenizer":    "the tokenizer section, or the corpus that it was trained on",
+	"data":         "the files, the data section, seed, batch_size, gradient_accumulation_steps or max_position_embeddings",
+}
+
+// openSinks opens everything that records the run. The metrics file is needed; TensorBoard's is a convenience.
+func (r *run) openSinks(resumeStep int64) error {
+	metrics, err := monitor.OpenJSONL(r.fs, filepath.Join(r.config.OutputDir, "metrics.jsonl"), resumeStep)
+	if err != nil {
+		return &OutputError{err}
+	}
+	sinks := []monitor.Sink{metrics, r.progressBar}
+	if r.config.Monitoring.TensorBoard {
+		tb, err := monitor.OpenTensorBoard(r.fs, r.config.LoggingDir, resumeStep)
+		if err != nil {
+			r.logger.Warnf("logging_dir: %v; training goes on without TensorBoard", err)
+		} else {
+			sinks = append(sinks, tb)
+		}
+	}
+	r.stats = monitor.NewSystemStats(r.fs)
+	r.monitor = monitor.New(r.logger, sinks...)
+	r.onClose(r.monitor.Close)
+	return r.recordStart(resumeStep)
+}
+
+// save writes a checkpoint of the present state. The metrics reach the disk before it, so that they never lag behind.
+func (r *run) save(ctx context.Context) error {
+	start := time.Now()
+	if loss := r.lossSum.Item(); r.checkFinite(loss) != nil {
+		return r.checkFinite(loss)
+	}
+	r.done.Epoch.Seconds += r.clock.epoch()
+	r.clock.beginEpoch()
+	files, err := r.checkpointFiles()
+	if err != nil {
+		return err
+	}
+	r.monitor.Sync()
+	dir, err := r.store.Save(ctx, r.done.Step, checkpoint.Info{RunID: r.id, Fingerprints: r.fingerprints()}, files)
+	if err != nil {
+		return &OutputError{err}
+	}
+	r.saved = dir
+	r.monitor.Record(monitor.Record{Event: "save", Step: r.done.Step, Fields: []monitor.Field{
+		{Name: "path", Value: dir}, {Name: "bytes", Value: directorySize(r.fs, dir)}, {Name: "seconds", Value: time.Since(start).Seconds()}}})
+	r.clock.exclude(time.Since(start))
+	return nil
+}
+
+func (r *run) writeFinalModel() error {
+	files, err := r.modelFiles()
+	if err != nil {
+		return err
+	}
+	if err := r.store.WriteDir("final_model", files); err != nil {
+		return &OutputError{err}
+	}
+	return nil
+}
+
+func directorySize(fsys vfs.FS, dir string) (n int64) {
+	entries, _ := fsys.ReadDir(dir)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
+}
+
+func newRunID() string {
+	b := make([]byte, 8)
+	rand.Read(b) // never fails (crypto/rand)
+	return hex.EncodeToString(b)
+}

@@ -1,0 +1,47 @@
+package trainer
+
+// Loss scaling for fp16 (Micikevicius et al., arXiv 1710.03740), with torch.amp.GradScaler's numbers and kernels. The state
+// lives on the device: no update waits for the host to learn whether it was skipped.
+
+import "frugal/torch"
+
+const (
+	initialScale   = 65536.0
+	growthFactor   = 2.0
+	backoffFactor  = 0.5
+	growthInterval = 2000
+)
+
+type lossScaler struct {
+	scale   *torch.Tensor // float32 scalar
+	growth  *torch.Tensor // int32 scalar: clean updates since the scale last changed
+	skipped *torch.Tensor // float32 scalar: updates skipped in all, exact up to 2^24
+}
+
+func newLossScaler(device torch.Device) *lossScaler {
+	return &lossScaler{
+		scale:   torch.Full(nil, initialScale, torch.Float32, device).Detached(),
+		growth:  torch.Zeros(nil, torch.Int32, device).Detached(),
+		skipped: torch.Zeros(nil, torch.Float32, device).Detached(),
+	}
+}
+
+// unscale divides the gradients by the scale. The result is 1 where one is not finite, else 0: a float32 scalar.
+func (s *lossScaler) unscale(grads []*torch.Tensor) (foundInf *torch.Tensor) {
+	foundInf = torch.Zeros(nil, torch.Float32, s.scale.Device())
+	inverse := s.scale.To(torch.Float64, s.scale.Device()).Reciprocal().To(torch.Float32, s.scale.Device())
+	torch.AMPUnscale_(grads, foundInf, inverse)
+	return foundInf
+}
+
+// update counts a skipped update and adapts the scale.
+func (s *lossScaler) update(foundInf *torch.Tensor) {
+	s.skipped.Add_(foundInf)
+	torch.AMPUpdateScale_(s.scale, s.growth, foundInf, growthFactor, backoffFactor, growthInterval)
+}
+
+func (s *lossScaler) free() {
+	s.scale.Free()
+	s.growth.Free()
+	s.skipped.Free()
+}

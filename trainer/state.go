@@ -1,0 +1,273 @@
+package trainer
+
+// A checkpoint's contents: everything a resume needs, gathered into named files and read back from them.
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"sort"
+
+	"frugal/torch"
+	"frugal/trainer/checkpoint"
+	"frugal/trainer/data"
+	"frugal/trainer/gpt2"
+	"frugal/trainer/safetensors"
+)
+
+// progress is where a run stands, as far as the host knows: training_state.json.
+type progress struct {
+	Step           int64 `json:"step"`            // windows used, skipped updates included
+	Tokens         int64 `json:"tokens"`          // of all windows, padding not counted
+	PendingTargets int64 `json:"pending_targets"` // whose losses are in the device's sum
+
+	Interval tally `json:"interval"` // since the last logged loss
+	Epoch    tally `json:"epoch"`    // since the epoch began
+}
+
+// tally is a sum of losses with what it was summed over. The sum itself is kept with the tensors: it may be NaN.
+type tally struct {
+	Loss    float64 `json:"-"`
+	Targets int64   `json:"targets"`
+	Tokens  int64   `json:"tokens"`
+	Seconds float64 `json:"seconds"`
+}
+
+func (t tally) mean() float64 { return t.Loss / float64(t.Targets) }
+
+func (p *progress) advance(w *data.Window) {
+	p.Step++
+	p.Tokens += w.Tokens
+	p.PendingTargets += w.Targets
+	p.Interval.Tokens += w.Tokens
+	p.Epoch.Tokens += w.Tokens
+}
+
+// known is what the host last read of the scaler: the update it read it after, and the updates skipped until then.
+type known struct{ step, skipped int64 }
+
+// read moves the sum of losses from the device to the host. On a CUDA card it waits for the steps in flight.
+func (r *run) read() (err error) {
+	defer protect("reading the loss", &err)
+	loss := r.lossSum.Item()
+	r.lossSum.Fill_(0)
+	for _, t := range []*tally{&r.done.Interval, &r.done.Epoch} {
+		t.Loss += loss
+		t.Targets += r.done.PendingTargets
+	}
+	r.done.PendingTargets = 0
+	return r.checkFinite(loss)
+}
+
+// checkFinite refuses a loss that is NaN or infinite. With loss scaling an update whose gradients are not finite is
+// skipped, so there the run is lost only when the scale has fallen to nothing.
+func (r *run) checkFinite(loss float64) error {
+	finite := !math.IsNaN(loss) && !math.IsInf(loss, 0)
+	if r.scaler == nil {
+		if !finite {
+			return &NotFiniteError{Step: r.done.Step, What: fmt.Sprintf("the loss is %v", loss)}
+		}
+		return nil
+	}
+	skipped := int64(r.scaler.skipped.Item())
+	scale := r.scaler.scale.Item()
+	clean := skipped == r.known.skipped
+	r.known = known{r.done.Step, skipped}
+	switch {
+	case scale < 1.0/(1<<14):
+		return &NotFiniteError{Step: r.done.Step, What: fmt.Sprintf("the gradients are not finite even at a loss scale of %g", scale)}
+	case !finite && clean:
+		return &NotFiniteError{Step: r.done.Step, What: fmt.Sprintf("the loss is %v", loss)}
+	}
+	return nil
+}
+
+// stateTensors are the tensors of training_state.safetensors, by name.
+func (r *run) stateTensors() map[string]*torch.Tensor {
+	state := map[string]*torch.Tensor{"loss_sum": r.lossSum, "grad_norm": r.optimizer.norm}
+	for _, g := range r.optimizer.groups {
+		for i, name := range g.names {
+			state["exp_avg."+name], state["exp_avg_sq."+name] = g.expAvgs[i], g.expAvgSqs[i]
+			state["updates."+name] = g.counts[i]
+		}
+	}
+	if s := r.scaler; s != nil {
+		state["scaler.scale"], state["scaler.growth_tracker"], state["scaler.skipped"] = s.scale, s.growth, s.skipped
+	}
+	return state
+}
+
+// hostSums are the sums of losses that the host keeps; they lie with the tensors because JSON has no NaN.
+func (r *run) hostSums() map[string]*float64 {
+	return map[string]*float64{"host.interval_loss": &r.done.Interval.Loss, "host.epoch_loss": &r.done.Epoch.Loss}
+}
+
+var dtypeNames = map[torch.DType]string{torch.Float32: "F32", torch.Float64: "F64", torch.Int32: "I32", torch.Int64: "I64"}
+
+func (r *run) stateSources() []safetensors.Source {
+	var sources []safetensors.Source
+	for name, t := range r.stateTensors() {
+		sources = append(sources, safetensors.Source{Name: name, DType: dtypeNames[t.DType()], Shape: t.Shape(), Write: func(w io.Writer) error {
+			_, err := w.Write(t.Bytes())
+			return err
+		}})
+	}
+	for name, v := range r.hostSums() {
+		sources = append(sources, safetensors.Source{Name: name, DType: "F64", Write: func(w io.Writer) error {
+			return binary.Write(w, binary.LittleEndian, *v)
+		}})
+	}
+	sort.Slice(sources, func(i, j int) bool { return sources[i].Name < sources[j].Name })
+	return sources
+}
+
+// modelFiles are the files that from_pretrained opens.
+func (r *run) modelFiles() ([]checkpoint.File, error) {
+	end, ok := r.tokenizer.EndToken()
+	endToken := int(end)
+	if !ok {
+		endToken = -1
+	}
+	files := []checkpoint.File{
+		bytesFile("config.json", r.model.ConfigJSON(endToken)),
+		bytesFile("generation_config.json", gpt2.GenerationConfigJSON(endToken)),
+		{Name: "model.safetensors", Write: func(w io.Writer) (err error) {
+			defer protect("reading the weights", &err)
+			return safetensors.Write(w, map[string]string{"format": "pt"}, r.model.WeightSources())
+		}},
+	}
+	texts, err := r.tokenizer.Files(r.model.MaxPositionEmbeddings)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	for name, text := range texts {
+		files = append(files, bytesFile(name, text))
+	}
+	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
+	return files, nil
+}
+
+// checkpointFiles are modelFiles and what a resume needs beside them.
+func (r *run) checkpointFiles() ([]checkpoint.File, error) {
+	files, err := r.modelFiles()
+	if err != nil {
+		return nil, err
+	}
+	settings, err := r.config.JSON()
+	if err != nil {
+		return nil, err
+	}
+	state, err := json.MarshalIndent(r.done, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return append(files,
+		bytesFile("training_config.json", settings),
+		bytesFile("training_state.json", append(state, '\n')),
+		checkpoint.File{Name: "training_state.safetensors", Write: func(w io.Writer) (err error) {
+			defer protect("reading the optimizer's state", &err)
+			return safetensors.Write(w, nil, r.stateSources())
+		}}), nil
+}
+
+func bytesFile(name string, text []byte) checkpoint.File {
+	return checkpoint.File{Name: name, Write: func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	}}
+}
+
+// restore sets weights, optimizer, scaler and position from a verified checkpoint.
+func (r *run) restore(c *checkpoint.Checkpoint) (err error) {
+	defer protect("checkpoint "+c.Dir, &err)
+	if err := r.restoreTensors(c); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", c.Dir, err)
+	}
+	text, err := readFile(c, "training_state.json")
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &r.done); err != nil {
+		return fmt.Errorf("checkpoint %s: training_state.json: %w", c.Dir, err)
+	}
+	if r.done.Step != c.Step {
+		return fmt.Errorf("checkpoint %s: training_state.json is of step %d", c.Dir, r.done.Step)
+	}
+	if r.scaler != nil {
+		r.known = known{r.done.Step, int64(r.scaler.skipped.Item())}
+	}
+	return nil
+}
+
+func (r *run) restoreTensors(c *checkpoint.Checkpoint) error {
+	if err := withTensors(c, "model.safetensors", r.model.LoadWeights); err != nil {
+		return err
+	}
+	return withTensors(c, "training_state.safetensors", func(f *safetensors.File) error {
+		for name, t := range r.stateTensors() {
+			if err := r.restoreTensor(f, name, t); err != nil {
+				return err
+			}
+		}
+		for name, v := range r.hostSums() {
+			info, raw, ok := f.Tensor(name)
+			if !ok || info.DType != "F64" || len(raw) != 8 {
+				return fmt.Errorf("%s is missing or no F64 scalar", name)
+			}
+			*v = math.Float64frombits(binary.LittleEndian.Uint64(raw))
+		}
+		return nil
+	})
+}
+
+// restoreTensor copies one state tensor. A run that was not scaled has no scaler state: it begins anew.
+func (r *run) restoreTensor(f *safetensors.File, name string, t *torch.Tensor) error {
+	info, raw, ok := f.Tensor(name)
+	switch {
+	case !ok && r.scaler != nil && (t == r.scaler.scale || t == r.scaler.growth || t == r.scaler.skipped):
+		return nil
+	case !ok:
+		return fmt.Errorf("%s is missing", name)
+	case info.DType != dtypeNames[t.DType()] || fmt.Sprint(info.Shape) != fmt.Sprint(t.Shape()):
+		return fmt.Errorf("%s is %s %v, want %s %v", name, info.DType, info.Shape, dtypeNames[t.DType()], t.Shape())
+	}
+	scope := torch.OpenScope()
+	defer scope.Close()
+	torch.NoGrad(func() { t.Copy_(torch.FromBytes(raw, info.Shape, t.DType(), torch.CPU)) })
+	return nil
+}
+
+func withTensors(c *checkpoint.Checkpoint, name string, use func(*safetensors.File) error) error {
+	m, err := c.Open(name)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	f, err := safetensors.Parse(m.Bytes())
+	if err == nil {
+		err = use(f)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func readFile(c *checkpoint.Checkpoint, name string) ([]byte, error) {
+	m, err := c.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	return append([]byte(nil), m.Bytes()...), nil
+}
+
+func loadWeights(m *gpt2.Model, file []byte) error {
+	f, err := safetensors.Parse(file)
+	if err != nil {
+		return err
+	}
+	return m.LoadWeights(f)
+}

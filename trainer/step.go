@@ -1,0 +1,114 @@
+package trainer
+
+// One step: a window of micro-batches through the model, then the update. Also the one place where a panic of the binding
+// becomes an error.
+
+import (
+	"errors"
+	"fmt"
+
+	"frugal/torch"
+	"frugal/trainer/data"
+	"frugal/trainer/gpt2"
+)
+
+// protect turns a panic that is a *torch.Error into an error that says what was being done; any other panic goes on.
+func protect(doing string, err *error) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	var e *torch.Error
+	if cause, ok := v.(error); ok && errors.As(cause, &e) {
+		*err = fmt.Errorf("%s: %w", doing, e)
+		return
+	}
+	panic(v)
+}
+
+// step trains on one window. Each target's loss counts 1/targets, whichever micro-batch it is in, so that accumulation equals
+// the big batch also when micro-batches are unequal (huggingface/transformers#34191).
+func (r *run) step(w *data.Window) (err error) {
+	defer protect(fmt.Sprintf("step %d", r.done.Step+1), &err)
+	scope := torch.OpenScope()
+	defer scope.Close()
+	weight := torch.Full(nil, 1/float64(w.Targets), torch.Float32, r.device)
+	if r.scaler != nil {
+		weight = r.scaler.scale.MulScalar(1 / float64(w.Targets))
+	}
+	for i := range w.Batches {
+		r.microBatch(&w.Batches[i], i, weight)
+	}
+	r.optimizer.update(r.rate(), r.scaler)
+	r.done.advance(w)
+	return nil
+}
+
+func (r *run) microBatch(b *data.Batch, index int, weight *torch.Tensor) {
+	scope := torch.OpenScope()
+	defer scope.Close()
+	ids, targets := tensors(b, r.device)
+	r.model.ForwardBackward(ids, targets, gpt2.Pass{
+		Precision:     r.precision,
+		Checkpointing: r.config.GradientCheckpointing,
+		Seed:          func(stage int) uint64 { return dropoutSeed(r.config.Seed, r.done.Step, index, stage, 0) },
+		Weight:        weight,
+		LossSum:       r.lossSum,
+	})
+}
+
+// tensors are the batch's ids and, at each position, the id that follows it, or -1 at a row's end and in its padding: both
+// int64 [rows, length].
+func tensors(b *data.Batch, device torch.Device) (ids, targets *torch.Tensor) {
+	next := make([]int64, len(b.InputIDs))
+	for row, length := range b.Lengths {
+		at := row * b.Length
+		n := max(0, int(length)-1)
+		copy(next[at:at+n], b.InputIDs[at+1:])
+		for i := n; i < b.Length; i++ {
+			next[at+i] = -1
+		}
+	}
+	shape := []int64{int64(b.Rows), int64(b.Length)}
+	return torch.FromInt64s(b.InputIDs, shape, device), torch.FromInt64s(next, shape, device)
+}
+
+// rate is the learning rate of the next update: a scalar on the device. A skipped update does not advance the schedule, and
+// only the device knows how many there were since the last time it was asked: it picks from those that are possible.
+func (r *run) rate() *torch.Tensor {
+	if r.scaler == nil {
+		return torch.Full(nil, r.schedule.At(r.done.Step), rateDType(r.device), r.device)
+	}
+	pending := r.done.Step - r.known.step
+	rates := make([]float64, pending+1)
+	for i := range rates {
+		rates[i] = r.schedule.At(r.done.Step - r.known.skipped - int64(i))
+	}
+	since := r.scaler.skipped.Clone().AddScalar_(-float64(r.known.skipped)).To(torch.Int64, r.device)
+	all := torch.FromFloat64s(rates, []int64{pending + 1}, r.device).To(rateDType(r.device), r.device)
+	return all.IndexSelect(0, since.Reshape(1)).Reshape()
+}
+
+// rateDType is what the fused AdamW reads: CUDA's kernel a float32, the CPU's a double.
+func rateDType(d torch.Device) torch.DType {
+	if d.Type == torch.CPUType {
+		return torch.Float64
+	}
+	return torch.Float32
+}
+
+// dropoutSeed mixes its arguments, so that dropout is a function of them: recomputation and resume need no saved generator.
+func dropoutSeed(seed uint64, step int64, microBatch, stage, rank int) uint64 {
+	h := seed
+	for _, v := range []uint64{uint64(step), uint64(microBatch), uint64(stage), uint64(rank)} {
+		h = mix(h ^ mix(v+0x9e3779b97f4a7c15))
+	}
+	return h
+}
+
+// mix is the finalizer of splitmix64 (Steele et al., 2014).
+func mix(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
