@@ -25,12 +25,12 @@ const char* ft_grad_mode(int on, int* before) {
   FT_GUARD(*before = c10::GradMode::is_enabled(); c10::GradMode::set_enabled(on != 0))
 }
 
-const char* ft_autocast_enter(int8_t device_type, int8_t dtype, ft_autocast* before) {
+const char* ft_autocast_enter(int8_t device_type, int on, int8_t dtype, ft_autocast* before) {
   FT_GUARD(auto d = static_cast<at::DeviceType>(device_type); before->enabled = at::autocast::is_autocast_enabled(d);
            before->dtype = static_cast<int8_t>(at::autocast::get_autocast_dtype(d));
            before->cache = at::autocast::is_autocast_cache_enabled(); at::autocast::increment_nesting();
-           at::autocast::set_autocast_enabled(d, true); at::autocast::set_autocast_dtype(d, static_cast<at::ScalarType>(dtype));
-           at::autocast::set_autocast_cache_enabled(true))
+           at::autocast::set_autocast_enabled(d, on != 0); at::autocast::set_autocast_cache_enabled(true);
+           if (on) at::autocast::set_autocast_dtype(d, static_cast<at::ScalarType>(dtype)))
 }
 
 // The cache of casted weights is emptied on the way out: a weight casted without gradients must never serve with them.

@@ -4,6 +4,20 @@ package torch
 
 /*
 #include "binding.h"
+#cgo noescape ft_set_requires_grad
+#cgo nocallback ft_set_requires_grad
+#cgo noescape ft_grad
+#cgo nocallback ft_grad
+#cgo noescape ft_set_grad
+#cgo nocallback ft_set_grad
+#cgo noescape ft_backward
+#cgo nocallback ft_backward
+#cgo noescape ft_grad_mode
+#cgo nocallback ft_grad_mode
+#cgo noescape ft_autocast_enter
+#cgo nocallback ft_autocast_enter
+#cgo noescape ft_autocast_leave
+#cgo nocallback ft_autocast_leave
 */
 import "C"
 
@@ -57,15 +71,15 @@ func withGradMode(on C.int, f func()) {
 	f()
 }
 
-// Autocast runs f with autocast to dtype on the device's type; Float32 runs f as it is. The cache of cast weights does not
-// outlive it.
+// Autocast runs f with autocast to dtype on the device's type; Float32 runs it without autocast. The cache of cast weights
+// does not outlive it.
 func Autocast(device Device, dtype DType, f func()) {
-	if dtype == Float32 {
-		f()
-		return
-	}
 	var before C.ft_autocast
-	check(C.ft_autocast_enter(C.int8_t(device.Type), C.int8_t(dtype), &before))
+	on := C.int(1)
+	if dtype == Float32 {
+		on = 0
+	}
+	check(C.ft_autocast_enter(C.int8_t(device.Type), on, C.int8_t(dtype), &before))
 	defer func() { check(C.ft_autocast_leave(C.int8_t(device.Type), &before)) }()
 	f()
 }

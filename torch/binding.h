@@ -1,5 +1,5 @@
-// The C interface between Go and libtorch. Every function returns NULL on success or a malloc'd message that the caller
-// frees; its first byte is the error's kind (see error.cc). A tensor is an at::Tensor on the heap, owned by the caller.
+// The C interface between Go and libtorch. Every function returns NULL on success or a message for ft_error_free; its
+// first byte is the error's kind (see error.cc). A tensor is an at::Tensor on the heap, owned by the caller.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +17,7 @@ typedef struct {
 
 // error.cc
 void ft_error_stacks(int on);
+void ft_error_free(const char* message);
 
 // tensor.cc: creation, metadata, copies
 const char* ft_empty(const int64_t* shape, size_t n, int8_t dtype, ft_device device, ft_tensor* out);
@@ -84,7 +85,7 @@ typedef struct {
   int enabled, cache;
   int8_t dtype;
 } ft_autocast;
-const char* ft_autocast_enter(int8_t device_type, int8_t dtype, ft_autocast* before);
+const char* ft_autocast_enter(int8_t device_type, int on, int8_t dtype, ft_autocast* before);
 const char* ft_autocast_leave(int8_t device_type, const ft_autocast* before);
 
 // optim.cc

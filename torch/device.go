@@ -58,7 +58,8 @@ var cuda = sync.OnceValue(func() error {
 	return nil
 })
 
-// CUDAAvailable opens libtorch_cuda beside libtorch_cpu where a driver and a card are present. The reason says why not.
+// CUDAAvailable opens libtorch_cuda beside libtorch_cpu where a driver and a card are present. The reason says why not. Ask
+// before any other tensor work: libtorch remembers its first answer to whether there is CUDA.
 func CUDAAvailable() (ok bool, reason string) {
 	if err := cuda(); err != nil {
 		return false, err.Error()

@@ -3,15 +3,11 @@ package torch
 // What goes wrong in libtorch becomes *Error, with a kind and one line of text.
 
 /*
-#include <stdlib.h>
 #include "binding.h"
 */
 import "C"
 
-import (
-	"strings"
-	"unsafe"
-)
+import "strings"
 
 // Kind says what sort of thing went wrong.
 type Kind byte
@@ -62,7 +58,7 @@ func asError(text *C.char) *Error {
 		return nil
 	}
 	s := C.GoString(text)
-	C.free(unsafe.Pointer(text))
+	C.ft_error_free(text)
 	e := &Error{Kind: Kind(s[0]), Message: s[1:]}
 	if !keepLines {
 		e.Message = oneLine(e.Message)

@@ -17,12 +17,18 @@
 
 namespace ft {
 
-// Describes the exception being handled as a malloc'd string: kind byte, then message. Call inside a catch block.
+// Describes the exception being handled: kind byte, then message, for ft_error_free. Call inside a catch block.
 const char* describe_exception() noexcept;
 
 inline at::Tensor& get(ft_tensor t) { return *reinterpret_cast<at::Tensor*>(t); }
 
 inline ft_tensor give(at::Tensor t) { return reinterpret_cast<ft_tensor>(new at::Tensor(std::move(t))); }
+
+// A whole number keeps the dtype of an integer tensor, which a C++ double would turn into a floating one.
+inline at::Scalar scalar(ft_tensor t, double v) {
+  bool whole = at::isIntegralType(get(t).scalar_type(), /*includeBool=*/false) && v == static_cast<double>(static_cast<int64_t>(v));
+  return whole ? at::Scalar(static_cast<int64_t>(v)) : at::Scalar(v);
+}
 
 inline at::IntArrayRef sizes(const int64_t* shape, size_t n) { return at::IntArrayRef(shape, n); }
 

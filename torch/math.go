@@ -4,6 +4,52 @@ package torch
 
 /*
 #include "binding.h"
+#cgo noescape ft_add
+#cgo nocallback ft_add
+#cgo noescape ft_add_
+#cgo nocallback ft_add_
+#cgo noescape ft_add_scalar_
+#cgo nocallback ft_add_scalar_
+#cgo noescape ft_sub
+#cgo nocallback ft_sub
+#cgo noescape ft_mul
+#cgo nocallback ft_mul
+#cgo noescape ft_mul_
+#cgo nocallback ft_mul_
+#cgo noescape ft_mul_scalar
+#cgo nocallback ft_mul_scalar
+#cgo noescape ft_mul_scalar_
+#cgo nocallback ft_mul_scalar_
+#cgo noescape ft_div
+#cgo nocallback ft_div
+#cgo noescape ft_fill_
+#cgo nocallback ft_fill_
+#cgo noescape ft_reciprocal
+#cgo nocallback ft_reciprocal
+#cgo noescape ft_exp_
+#cgo nocallback ft_exp_
+#cgo noescape ft_sum
+#cgo nocallback ft_sum
+#cgo noescape ft_ge_scalar
+#cgo nocallback ft_ge_scalar
+#cgo noescape ft_clamp_min
+#cgo nocallback ft_clamp_min
+#cgo noescape ft_matmul
+#cgo nocallback ft_matmul
+#cgo noescape ft_addmm
+#cgo nocallback ft_addmm
+#cgo noescape ft_addmm_
+#cgo nocallback ft_addmm_
+#cgo noescape ft_log_softmax
+#cgo nocallback ft_log_softmax
+#cgo noescape ft_gather
+#cgo nocallback ft_gather
+#cgo noescape ft_index_put_add_
+#cgo nocallback ft_index_put_add_
+#cgo noescape ft_where
+#cgo nocallback ft_where
+#cgo noescape ft_normal_
+#cgo nocallback ft_normal_
 */
 import "C"
 

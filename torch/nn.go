@@ -4,6 +4,18 @@ package torch
 
 /*
 #include "binding.h"
+#cgo noescape ft_embedding
+#cgo nocallback ft_embedding
+#cgo noescape ft_layer_norm
+#cgo nocallback ft_layer_norm
+#cgo noescape ft_gelu_tanh
+#cgo nocallback ft_gelu_tanh
+#cgo noescape ft_gelu
+#cgo nocallback ft_gelu
+#cgo noescape ft_dropout
+#cgo nocallback ft_dropout
+#cgo noescape ft_attention
+#cgo nocallback ft_attention
 */
 import "C"
 

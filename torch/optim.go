@@ -4,6 +4,18 @@ package torch
 
 /*
 #include "binding.h"
+#cgo noescape ft_fused_adamw_
+#cgo nocallback ft_fused_adamw_
+#cgo noescape ft_global_norm
+#cgo nocallback ft_global_norm
+#cgo noescape ft_clip_coefficient
+#cgo nocallback ft_clip_coefficient
+#cgo noescape ft_foreach_mul_
+#cgo nocallback ft_foreach_mul_
+#cgo noescape ft_amp_unscale_
+#cgo nocallback ft_amp_unscale_
+#cgo noescape ft_amp_update_scale_
+#cgo nocallback ft_amp_update_scale_
 */
 import "C"
 

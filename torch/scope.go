@@ -14,6 +14,7 @@ func LiveTensors() int64 { return live.Load() }
 type Scope struct {
 	parent  *Scope
 	tensors []*Tensor
+	closed  bool
 }
 
 var innermost *Scope
@@ -25,20 +26,18 @@ func OpenScope() *Scope {
 	return s
 }
 
-// Close frees what the scope still owns, and any scope inside it that a panic left open.
+// Close frees what the scope still owns, and any scope inside it that a panic left open. Closing twice is harmless.
 func (s *Scope) Close() {
+	if s.closed {
+		return
+	}
 	for innermost != s {
-		if innermost == nil {
-			return // closed before
-		}
 		innermost.Close()
 	}
-	innermost = s.parent
+	innermost, s.closed = s.parent, true
 	for _, t := range s.tensors {
-		if t != nil {
-			t.scope = nil
-			t.Free()
-		}
+		t.scope = nil
+		t.Free()
 	}
 	s.tensors = nil
 }
@@ -72,11 +71,11 @@ func (s *Scope) adopt(t *Tensor) {
 
 func (t *Tensor) leaveScope() {
 	if s := t.scope; s != nil {
-		s.tensors[t.slot] = nil
-		// A long-lived scope must not grow with what was freed by hand.
-		for n := len(s.tensors); n > 0 && s.tensors[n-1] == nil; n-- {
-			s.tensors = s.tensors[:n-1]
-		}
+		// The last one takes the place, so that a long-lived scope does not grow with what was freed by hand.
+		last := len(s.tensors) - 1
+		s.tensors[t.slot], s.tensors[last].slot = s.tensors[last], t.slot
+		s.tensors[last] = nil
+		s.tensors = s.tensors[:last]
 		t.scope = nil
 	}
 }

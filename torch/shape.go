@@ -4,6 +4,14 @@ package torch
 
 /*
 #include "binding.h"
+#cgo noescape ft_reshape
+#cgo nocallback ft_reshape
+#cgo noescape ft_transpose
+#cgo nocallback ft_transpose
+#cgo noescape ft_narrow
+#cgo nocallback ft_narrow
+#cgo noescape ft_index_select
+#cgo nocallback ft_index_select
 */
 import "C"
 

@@ -8,20 +8,32 @@ package torch
 #cgo nocallback ft_empty
 #cgo noescape ft_full
 #cgo nocallback ft_full
-#cgo noescape ft_free
-#cgo nocallback ft_free
-#cgo noescape ft_info
-#cgo nocallback ft_info
-#cgo noescape ft_dim
-#cgo nocallback ft_dim
-#cgo noescape ft_shape
-#cgo nocallback ft_shape
-#cgo noescape ft_item
-#cgo nocallback ft_item
+#cgo noescape ft_arange
+#cgo nocallback ft_arange
 #cgo noescape ft_from_bytes
 #cgo nocallback ft_from_bytes
 #cgo noescape ft_copy_to_bytes
 #cgo nocallback ft_copy_to_bytes
+#cgo noescape ft_item
+#cgo nocallback ft_item
+#cgo noescape ft_free
+#cgo nocallback ft_free
+#cgo noescape ft_dim
+#cgo nocallback ft_dim
+#cgo noescape ft_shape
+#cgo nocallback ft_shape
+#cgo noescape ft_info
+#cgo nocallback ft_info
+#cgo noescape ft_to
+#cgo nocallback ft_to
+#cgo noescape ft_copy_
+#cgo nocallback ft_copy_
+#cgo noescape ft_clone
+#cgo nocallback ft_clone
+#cgo noescape ft_detach
+#cgo nocallback ft_detach
+#cgo noescape ft_equal
+#cgo nocallback ft_equal
 */
 import "C"
 

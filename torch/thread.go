@@ -3,18 +3,22 @@ package torch
 // One locked goroutine does all tensor work: gradient mode, autocast and OpenMP's thread pool belong to the OS thread.
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
 // Thread is a goroutine locked to its OS thread.
 type Thread struct {
-	jobs chan job
-	done chan struct{}
-	tid  int
+	jobs     chan job
+	stop     chan struct{} // closed by Stop
+	stopOnce sync.Once
+	done     chan struct{} // closed when the goroutine has ended
+	tid      int
 }
 
 type job struct {
@@ -36,9 +40,14 @@ func (p *Panic) Unwrap() error {
 	return err
 }
 
+var (
+	errStopped = errors.New("the tensor thread has stopped")
+	errGoexit  = errors.New("the function ended the tensor thread by runtime.Goexit")
+)
+
 // StartThread starts the goroutine.
 func StartThread() *Thread {
-	t := &Thread{jobs: make(chan job), done: make(chan struct{})}
+	t := &Thread{jobs: make(chan job), stop: make(chan struct{}), done: make(chan struct{})}
 	ready := make(chan struct{})
 	go t.loop(ready)
 	<-ready
@@ -48,12 +57,24 @@ func StartThread() *Thread {
 func (t *Thread) loop(ready chan<- struct{}) {
 	// Never unlocked: the OS thread ends with the goroutine, and libtorch's thread-local state with it.
 	runtime.LockOSThread()
+	defer close(t.done)
 	t.tid = unix.Gettid()
 	close(ready)
-	for j := range t.jobs {
-		j.result <- protect(j.run)
+	for {
+		select {
+		case j := <-t.jobs:
+			answer(j)
+		case <-t.stop:
+			return
+		}
 	}
-	close(t.done)
+}
+
+// answer runs the job and sends its panic or nil, also when the job calls runtime.Goexit (testing's FailNow does).
+func answer(j job) {
+	p := &Panic{Value: errGoexit}
+	defer func() { j.result <- p }()
+	p = protect(j.run)
 }
 
 func protect(run func()) (p *Panic) {
@@ -66,15 +87,19 @@ func protect(run func()) (p *Panic) {
 	return nil
 }
 
-// Do runs f on the thread and waits for it. A panic in f is raised again here as *Panic. On the thread itself f is
-// simply called.
+// Do runs f on the thread and waits for it. A panic in f is raised again here as *Panic, and so is the use of a stopped
+// thread. On the thread itself f is simply called.
 func (t *Thread) Do(f func()) {
 	if unix.Gettid() == t.tid {
 		f()
 		return
 	}
-	result := make(chan *Panic)
-	t.jobs <- job{f, result}
+	result := make(chan *Panic, 1)
+	select {
+	case t.jobs <- job{f, result}:
+	case <-t.done:
+		panic(&Panic{Value: errStopped})
+	}
 	if p := <-result; p != nil {
 		panic(p)
 	}
@@ -86,8 +111,8 @@ func Call[T any](t *Thread, f func() T) (v T) {
 	return v
 }
 
-// Stop ends the goroutine after the work in hand. The Thread cannot be used again.
+// Stop ends the goroutine after the work in hand. The Thread cannot be used again; stopping twice is harmless.
 func (t *Thread) Stop() {
-	close(t.jobs)
+	t.stopOnce.Do(func() { close(t.stop) })
 	<-t.done
 }

@@ -11,7 +11,13 @@ const (
 	minChunkRows  = 256
 )
 
-func (m *Model) chunkRows() int64 { return max(minChunkRows, chunkElements/int64(m.VocabSize)) }
+// ChunkRows is the number of rows whose logits exist at once.
+func (m *Model) ChunkRows() int64 {
+	if m.HeadRows > 0 {
+		return int64(m.HeadRows)
+	}
+	return max(minChunkRows, chunkElements/int64(m.VocabSize))
+}
 
 // headLoss adds the sum of losses of x [B, T, C] against targets [B, T] to p.LossSum. With p.Weight it also adds the
 // gradients of Weight·sum to lnF's and wte's, and returns that of x.
@@ -29,8 +35,8 @@ func (m *Model) headLoss(x, targets *torch.Tensor, p Pass) *torch.Tensor {
 			h.gradient = torch.Empty(rows.Shape(), torch.Float32, m.Device)
 		}
 		n := rows.Shape()[0]
-		for start := int64(0); start < n; start += m.chunkRows() {
-			h.chunk(rows, flat, start, min(m.chunkRows(), n-start))
+		for start := int64(0); start < n; start += m.ChunkRows() {
+			h.chunk(rows, flat, start, min(m.ChunkRows(), n-start))
 		}
 		dx = h.gradient
 	})

@@ -33,6 +33,8 @@ type Parameter struct {
 type Model struct {
 	Config
 	Device torch.Device
+	// HeadRows is how many rows [V] of logits the head holds at once; 0 chooses by the vocabulary. It changes memory and time only.
+	HeadRows int
 
 	wte, wpe *torch.Tensor // [V, C], [positions, C]
 	blocks   []block
