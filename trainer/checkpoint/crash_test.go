@@ -64,7 +64,7 @@ func TestAfterACrashAnywhereTheOldOrTheNewIsThere(t *testing.T) {
 				m := durable(t, c.before)
 				done, err := process(vfs.Fault(m, injector.Decide), c.keep, c.step, c.text)
 				for _, mode := range vfs.CrashModes {
-					seeds := uint64(12)
+					seeds := uint64(6)
 					if mode == vfs.KeepAll || mode == vfs.LoseUnsynced {
 						seeds = 1
 					}
@@ -216,7 +216,7 @@ func TestACrashDuringWriteDirLeavesTheOldOrTheNew(t *testing.T) {
 		s.FS = vfs.Fault(m, injector.Decide)
 		done := s.WriteDir("final_model", filesOf("new")) == nil
 		for _, mode := range vfs.CrashModes {
-			for seed := range uint64(12) {
+			for seed := range uint64(6) {
 				after := m.Crash(mode, seed)
 				open(t, after, output, 1)
 				got := finalText(t, after)
