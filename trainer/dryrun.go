@@ -13,17 +13,13 @@ import (
 	"frugal/torch"
 	"frugal/trainer/checkpoint"
 	"frugal/trainer/data"
-	"frugal/trainer/internal/vfs"
 	"frugal/trainer/monitor"
 )
 
 // DryRun prepares a run as Run does, with the token cache in a directory that is removed again, takes the largest window
 // through one step, and prints what it found to out.
 func DryRun(ctx context.Context, o Options, out io.Writer) error {
-	r := &run{Options: o, config: o.Config, fs: o.FS, signals: o.Signals}
-	if r.fs == nil {
-		r.fs = vfs.OS
-	}
+	r := newRun(o)
 	thread := torch.StartThread()
 	defer thread.Stop()
 	return torch.Call(thread, func() error {

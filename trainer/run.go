@@ -66,20 +66,27 @@ type run struct {
 	stats          monitor.SystemStats
 	clock          *stopwatch
 	lastEvaluation *Evaluation
+
+	beforeUpdate func(r *run) // for tests: the window's gradients are there
 }
 
 // Run trains until the configured end, a signal or an error. Everything that the tensors need happens on one thread.
 func Run(ctx context.Context, o Options) error {
-	r := &run{Options: o, config: o.Config, fs: o.FS, signals: o.Signals}
-	if r.fs == nil {
-		r.fs = vfs.OS
-	}
+	r := newRun(o)
 	thread := torch.StartThread()
 	defer thread.Stop()
 	return torch.Call(thread, func() error {
 		defer r.close()
 		return r.run(ctx)
 	})
+}
+
+func newRun(o Options) *run {
+	r := &run{Options: o, config: o.Config, fs: o.FS, signals: o.Signals}
+	if r.fs == nil {
+		r.fs = vfs.OS
+	}
+	return r
 }
 
 func (r *run) run(ctx context.Context) error {
@@ -148,7 +155,7 @@ func (r *run) infof(format string, a ...any) { r.logger.Infof(format, a...) }
 // begin finds the checkpoint to go on from, or initialises the weights, and opens the sinks. complete: nothing is left to do.
 func (r *run) begin() (complete bool, err error) {
 	r.store, err = checkpoint.Open(checkpoint.Options{FS: r.fs, Dir: r.config.OutputDir, Prefix: r.config.ModelName,
-		Keep: r.config.MaxCheckpoints, Log: func(f string, a ...any) { r.logger.Warnf(f, a...) }})
+		Keep: r.config.MaxCheckpoints, Log: r.infof})
 	if err != nil {
 		return false, &OutputError{fmt.Errorf("output_dir: %w", err)}
 	}
@@ -189,7 +196,7 @@ func (r *run) findCheckpoint() (*checkpoint.Checkpoint, error) {
 			r.logger.Warnf("resume: passed over %v", e)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("output_dir: %s: %w; repair or remove them, or start anew with -resume never", r.config.OutputDir, err)
+			return nil, fmt.Errorf("%w; restore one, or start anew with -resume never", err)
 		}
 		if c == nil {
 			r.infof("resume: a fresh start (no checkpoint in %s)", r.config.OutputDir)

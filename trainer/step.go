@@ -39,6 +39,9 @@ func (r *run) step(w *data.Window) (err error) {
 	for i := range w.Batches {
 		r.microBatch(&w.Batches[i], i, weight)
 	}
+	if r.beforeUpdate != nil {
+		r.beforeUpdate(r)
+	}
 	r.optimizer.update(r.rate(), r.scaler)
 	r.done.advance(w)
 	return nil

@@ -1,0 +1,97 @@
+package trainer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"frugal/torch"
+)
+
+// TestResumeEqualsTheUndisturbedRun interrupts a run after each of its steps; the final weights and everything logged are
+// those of the run that was left alone, to the last bit.
+func TestResumeEqualsTheUndisturbedRun(t *testing.T) {
+	for name, settings := range map[string][]string{
+		"unfinished epoch": {"dropout=0.1", "gradient_accumulation_steps=7", "max_steps=15", "logging_steps=4", "eval_steps=5"},
+		"padded rows":           {"gradient_checkpointing=true", "data.packing=false", "max_steps=0", "num_epochs=3", "dropout=0.1", "logging_steps=2"},
+		"bf16":                                         {"precision=bf16", "dropout=0.1", "max_steps=7", "logging_steps=3"},
+		"fp16 with loss scaling":                       {"precision=fp16", "max_steps=5", "batch_size=1", "logging_steps=2", "dropout=0.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reference := smallRun(t, t.TempDir(), settings...)
+			mustRun(t, reference)
+			o := smallRun(t, t.TempDir(), settings...)
+			sessions := 0
+			for ; ; sessions++ {
+				var stop *Interrupted
+				err := runOneStep(o)
+				if err == nil {
+					break
+				}
+				if !errors.As(err, &stop) {
+					t.Fatal(err)
+				}
+				if sessions > 100 {
+					t.Fatal("the run does not come to its end")
+				}
+			}
+			if sessions < 3 {
+				t.Fatalf("interrupted %d times only", sessions)
+			}
+			for _, event := range []string{"train", "eval", "epoch"} {
+				if d := cmp.Diff(events(t, reference, event), events(t, o, event)); d != "" {
+					t.Errorf("%s events differ (-undisturbed +interrupted):\n%s", event, d)
+				}
+			}
+			if !bytes.Equal(finalWeights(t, reference), finalWeights(t, o)) {
+				t.Error("the final weights differ")
+			}
+		})
+	}
+}
+
+// TestCheckpointingChangesNoBit: choices of memory and time only.
+func TestCheckpointingChangesNoBit(t *testing.T) {
+	plain := smallRun(t, t.TempDir(), "dropout=0.1")
+	mustRun(t, plain)
+	recomputed := smallRun(t, t.TempDir(), "dropout=0.1", "gradient_checkpointing=true")
+	mustRun(t, recomputed)
+	if d := cmp.Diff(losses(t, plain), losses(t, recomputed)); d != "" {
+		t.Errorf("losses differ:\n%s", d)
+	}
+	if !bytes.Equal(finalWeights(t, plain), finalWeights(t, recomputed)) {
+		t.Error("the final weights differ")
+	}
+}
+
+func TestACompleteRunStaysAsItIsAndGoesOnWithMoreSteps(t *testing.T) {
+	dir := t.TempDir()
+	o := smallRun(t, dir, "lr_schedule=constant")
+	mustRun(t, o)
+	before := finalWeights(t, o)
+	mustRun(t, smallRun(t, dir, "lr_schedule=constant"))
+	if !bytes.Equal(before, finalWeights(t, o)) {
+		t.Error("a second run of a complete one changed the model")
+	}
+	mustRun(t, smallRun(t, dir, "lr_schedule=constant", "max_steps=12"))
+	longer := smallRun(t, t.TempDir(), "lr_schedule=constant", "max_steps=12")
+	mustRun(t, longer)
+	if !bytes.Equal(finalWeights(t, o), finalWeights(t, longer)) {
+		t.Error("8 steps and 4 more are not 12 steps")
+	}
+}
+
+func TestResumeRefusesOtherDataByName(t *testing.T) {
+	dir := t.TempDir()
+	mustRun(t, smallRun(t, dir))
+	err := Run(context.Background(), smallRun(t, dir, "seed=7", "max_steps=12"))
+	if err == nil || !bytes.Contains([]byte(err.Error()), []byte("its data is another")) {
+		t.Errorf("error %v", err)
+	}
+	if n := torch.LiveTensors(); n != 0 {
+		t.Errorf("%d tensors are alive after the error", n)
+	}
+}
