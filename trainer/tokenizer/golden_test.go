@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,9 +58,11 @@ func joinIDs(ids []uint32) string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(ids), " ", ","), "[]")
 }
 
+var sharedGPT2 = sync.OnceValues(GPT2)
+
 func mustGPT2(t testing.TB) *Tokenizer {
 	t.Helper()
-	tokenizer, err := GPT2()
+	tokenizer, err := sharedGPT2()
 	if err != nil {
 		t.Fatal(err)
 	}
