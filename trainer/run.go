@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -102,10 +103,14 @@ func (r *run) run(ctx context.Context) error {
 		return err
 	}
 	if complete {
+		// A run that was killed behind its last checkpoint has no final model yet.
+		if err := r.writeFinalModel(); err != nil {
+			return err
+		}
 		r.sayComplete()
 		return nil
 	}
-	if err := r.train(ctx); err != nil {
+	if err := r.train(context.WithoutCancel(ctx)); err != nil { // a signal cancels ctx: the checkpoint is still to be saved
 		if stop, ok := err.(*Interrupted); ok {
 			stop.Dir = r.saved
 		}
@@ -124,6 +129,9 @@ func (r *run) run(ctx context.Context) error {
 // openOutput makes and locks the output directory and starts the log.
 func (r *run) openOutput() error {
 	lock, err := checkpoint.Lock(r.fs, r.config.OutputDir)
+	if errors.Is(err, vfs.ErrLocked) {
+		return fmt.Errorf("output_dir: %w", err)
+	}
 	if err != nil {
 		return &OutputError{fmt.Errorf("output_dir: %w", err)}
 	}

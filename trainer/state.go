@@ -64,9 +64,12 @@ func (r *run) read() (err error) {
 // checkFinite refuses a loss that is NaN or infinite. With loss scaling an update whose gradients are not finite is
 // skipped, so there the run is lost only when the scale has fallen to nothing.
 func (r *run) checkFinite(loss float64) error {
-	finite := !math.IsNaN(loss) && !math.IsInf(loss, 0)
 	if r.scaler == nil {
-		if !finite {
+		// A loss that is still finite may have had gradients that are not: the weights are lost all the same.
+		if norm := r.optimizer.norm.Item(); isFinite(loss) && !isFinite(norm) {
+			return &NotFiniteError{Step: r.done.Step, What: fmt.Sprintf("the gradient norm is %v", norm)}
+		}
+		if !isFinite(loss) {
 			return &NotFiniteError{Step: r.done.Step, What: fmt.Sprintf("the loss is %v", loss)}
 		}
 		return nil
@@ -78,11 +81,13 @@ func (r *run) checkFinite(loss float64) error {
 	switch {
 	case scale < 1.0/(1<<14):
 		return &NotFiniteError{Step: r.done.Step, What: fmt.Sprintf("the gradients are not finite even at a loss scale of %g", scale)}
-	case !finite && clean:
+	case !isFinite(loss) && clean:
 		return &NotFiniteError{Step: r.done.Step, What: fmt.Sprintf("the loss is %v", loss)}
 	}
 	return nil
 }
+
+func isFinite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // stateTensors are the tensors of training_state.safetensors, by name.
 func (r *run) stateTensors() map[string]*torch.Tensor {
