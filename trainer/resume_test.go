@@ -15,10 +15,10 @@ import (
 // those of the run that was left alone, to the last bit.
 func TestResumeEqualsTheUndisturbedRun(t *testing.T) {
 	for name, settings := range map[string][]string{
-		"unfinished epoch": {"dropout=0.1", "gradient_accumulation_steps=7", "max_steps=15", "logging_steps=4", "eval_steps=5"},
-		"padded rows":           {"gradient_checkpointing=true", "data.packing=false", "max_steps=0", "num_epochs=3", "dropout=0.1", "logging_steps=2"},
-		"bf16":                                         {"precision=bf16", "dropout=0.1", "max_steps=7", "logging_steps=3"},
-		"fp16 with loss scaling":                       {"precision=fp16", "max_steps=5", "batch_size=1", "logging_steps=2", "dropout=0.1"},
+		"unfinished epoch":       {"dropout=0.1", "gradient_accumulation_steps=7", "max_steps=15", "logging_steps=4", "eval_steps=5"},
+		"padded rows":            {"gradient_checkpointing=true", "data.packing=false", "max_steps=0", "num_epochs=3", "dropout=0.1", "logging_steps=2"},
+		"bf16":                   {"precision=bf16", "dropout=0.1", "max_steps=7", "logging_steps=3"},
+		"fp16 with loss scaling": {"precision=fp16", "max_steps=5", "batch_size=1", "logging_steps=2", "dropout=0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reference := smallRun(t, t.TempDir(), settings...)

@@ -265,8 +265,8 @@ func (r *run) openSinks(resumeStep int64) error {
 // save writes a checkpoint of the present state. The metrics reach the disk before it, so that they never lag behind.
 func (r *run) save(ctx context.Context) error {
 	start := time.Now()
-	if loss := r.lossSum.Item(); r.checkFinite(loss) != nil {
-		return r.checkFinite(loss)
+	if err := r.checkState(); err != nil {
+		return err
 	}
 	r.done.Epoch.Seconds += r.clock.epoch()
 	r.clock.beginEpoch()

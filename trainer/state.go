@@ -89,6 +89,22 @@ func (r *run) checkFinite(loss float64) error {
 
 func isFinite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
+// checkState refuses to save what a resume could not use: the pending losses and every weight must be finite.
+func (r *run) checkState() (err error) {
+	defer protect("checking the weights", &err)
+	if err := r.checkFinite(r.lossSum.Item()); err != nil {
+		return err
+	}
+	scope := torch.OpenScope()
+	defer scope.Close()
+	torch.NoGrad(func() {
+		if norm := torch.GlobalNorm(r.optimizer.params).Item(); math.IsNaN(norm) || math.IsInf(norm, 0) {
+			err = &NotFiniteError{Step: r.done.Step, What: "the weights are no longer finite"}
+		}
+	})
+	return err
+}
+
 // stateTensors are the tensors of training_state.safetensors, by name.
 func (r *run) stateTensors() map[string]*torch.Tensor {
 	state := map[string]*torch.Tensor{"loss_sum": r.lossSum, "grad_norm": r.optimizer.norm}
