@@ -1,4 +1,5 @@
 // The order of a book: its pages follow one another by rel="next", and its chapters hang from the index by rel="up".
+
 package main
 
 import (

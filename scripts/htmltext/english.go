@@ -1,4 +1,5 @@
 // Translations are rarely whole: this finds the paragraphs that are still in English.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // scripts/fetch-corpus.sh as a whole, on a machine whose apt is a stand-in: no network, no packages.
+
 package main
 
 import (

@@ -1,4 +1,5 @@
 // The conversion of a small book in testdata/book, which has one of everything that the real ones have.
+
 package main
 
 import (

@@ -1,5 +1,6 @@
 // One HTML page as titles and paragraphs. The pages are XHTML or the tidy HTML that DocBook's stylesheets write, so the
 // standard library's XML decoder in its lenient mode reads them.
+
 package main
 
 import (

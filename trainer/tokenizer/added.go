@@ -1,4 +1,5 @@
 // Added tokens: whole strings, such as <|endoftext|>, that are looked for in a text before it is split into words.
+
 package tokenizer
 
 import (

@@ -1,5 +1,6 @@
 // Byte-pair encoding of one word: of all neighbouring tokens that a merge joins, those of the lowest rank are joined first,
 // the leftmost before the others, until none is left.
+
 package tokenizer
 
 import (

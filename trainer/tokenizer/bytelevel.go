@@ -1,4 +1,5 @@
 // GPT-2's spelling of bytes as printable characters, which is how tokens stand in a tokenizer.json.
+
 package tokenizer
 
 import "strings"

@@ -1,4 +1,5 @@
 // A cache of words already encoded, bounded in size and without locks: natural text repeats a few thousand words.
+
 package tokenizer
 
 import (

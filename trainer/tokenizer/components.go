@@ -1,4 +1,5 @@
 // The parts of a tokenizer.json around the model: which of them a byte-level tokenizer may have.
+
 package tokenizer
 
 import (

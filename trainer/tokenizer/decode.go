@@ -1,4 +1,5 @@
 // Ids to text, all at once or one by one.
+
 package tokenizer
 
 import "unicode/utf8"

@@ -1,4 +1,5 @@
 // Text to ids.
+
 package tokenizer
 
 // Encode returns the ids of text. Added tokens, such as <|endoftext|>, are recognised in it as Hugging Face does.

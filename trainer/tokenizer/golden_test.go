@@ -1,4 +1,5 @@
 // The same ids as Hugging Face tokenizers: every code point, many languages, random text, files and trained vocabularies.
+
 package tokenizer
 
 import (

@@ -1,4 +1,5 @@
 // GPT-2's vocabulary, from the Go module that carries it.
+
 package tokenizer
 
 import (

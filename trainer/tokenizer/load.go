@@ -1,4 +1,5 @@
 // Opening a tokenizer.json.
+
 package tokenizer
 
 import (

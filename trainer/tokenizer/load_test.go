@@ -1,4 +1,5 @@
 // Opening files: what is refused and how it is said, and the end token.
+
 package tokenizer
 
 import (

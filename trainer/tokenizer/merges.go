@@ -1,6 +1,7 @@
 // Training a vocabulary: finding the merges. The most frequent pair of neighbouring tokens becomes a token, of equally
 // frequent ones the pair of the lowest ids, and so on; counts are kept up to date by visiting only the words that have the
 // pair. The order among equals is that of the BpeTrainer of Hugging Face tokenizers, and so are the results.
+
 package tokenizer
 
 import (

@@ -1,4 +1,5 @@
 // Writing tokenizer.json and tokenizer_config.json.
+
 package tokenizer
 
 import (

@@ -3,6 +3,7 @@
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
 // matches, at the speed of a scan over the bytes. Source: encoder.py of openai/gpt-2.
+
 package tokenizer
 
 import "unicode/utf8"

@@ -1,4 +1,5 @@
 // What holds for any text: nothing is lost, streams add up, many goroutines agree; and how training behaves.
+
 package tokenizer
 
 import (

@@ -1,4 +1,5 @@
 // Training a vocabulary: counting the corpus's words. What is made of the counts is in merges.go.
+
 package tokenizer
 
 import (

@@ -1,4 +1,5 @@
 // The vocabulary and the merges of a tokenizer.json.
+
 package tokenizer
 
 import (
