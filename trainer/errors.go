@@ -5,6 +5,9 @@ package trainer
 import (
 	"fmt"
 	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // NotFiniteError says that a loss or all gradients became NaN or infinite.
@@ -31,8 +34,12 @@ type Interrupted struct {
 }
 
 func (e *Interrupted) Error() string {
-	if e.Dir == "" {
-		return fmt.Sprintf("interrupted by %s before training began", e.Signal)
+	name := e.Signal.String() // "terminated"
+	if s, ok := e.Signal.(syscall.Signal); ok {
+		name = unix.SignalName(s) // "SIGTERM"
 	}
-	return fmt.Sprintf("interrupted by %s; saved %s, and the same command goes on from there", e.Signal, e.Dir)
+	if e.Dir == "" {
+		return fmt.Sprintf("interrupted by %s before training began", name)
+	}
+	return fmt.Sprintf("interrupted by %s; saved %s, and the same command goes on from there", name, e.Dir)
 }
