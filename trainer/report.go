@@ -16,11 +16,12 @@ import (
 	"frugal/trainer/monitor"
 )
 
-func (r *run) recordRun(phase string, fields []monitor.Field) {
+// recordRun records the beginning or the end of a session. status is started, complete or stopped.
+func (r *run) recordRun(status string, fields []monitor.Field) {
 	if r.monitor == nil {
 		return
 	}
-	head := []monitor.Field{{Name: "phase", Value: phase}, {Name: "run_id", Value: r.id}}
+	head := []monitor.Field{{Name: "status", Value: status}, {Name: "run_id", Value: r.id}}
 	r.monitor.Record(monitor.Record{Event: "run", Step: r.done.Step, Fields: append(head, fields...)})
 }
 
@@ -35,7 +36,7 @@ func (r *run) recordStart(resumeStep int64) error {
 		return err
 	}
 	train, eval := r.data.Train(), r.data.Eval()
-	r.recordRun("start", []monitor.Field{
+	r.recordRun("started", []monitor.Field{
 		{Name: "version", Value: r.Version}, {Name: "libtorch", Value: torch.Version}, {Name: "go", Value: runtime.Version()},
 		{Name: "device", Value: r.device.String()}, {Name: "precision", Value: precisionName(r.precision)}, {Name: "threads", Value: torch.NumThreads()},
 		{Name: "parameters", Value: r.model.NumParameters()}, {Name: "total_steps", Value: r.totalSteps},

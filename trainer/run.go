@@ -114,13 +114,13 @@ func (r *run) run(ctx context.Context) error {
 		if stop, ok := err.(*Interrupted); ok {
 			stop.Dir = r.saved
 		}
-		r.recordRun("end", []monitor.Field{{Name: "status", Value: "stopped"}, {Name: "reason", Value: err.Error()}})
+		r.recordRun("stopped", []monitor.Field{{Name: "reason", Value: err.Error()}})
 		return err
 	}
 	if err := r.writeFinalModel(); err != nil {
 		return err
 	}
-	r.recordRun("end", []monitor.Field{{Name: "status", Value: "complete"}, {Name: "seconds", Value: time.Since(start).Seconds()}})
+	r.recordRun("complete", []monitor.Field{{Name: "seconds", Value: time.Since(start).Seconds()}})
 	r.progressBar.Close()
 	r.sayDone(time.Since(start))
 	return nil
