@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -152,14 +153,16 @@ func (e *encoder) addTokens(out *encoded, k *chunk, p part) error {
 
 // add appends a section, and returns the position of an id outside the vocabulary, -1 if there is none.
 func (e *encoder) add(out *encoded, s encodedSection, ids []uint32) int {
-	width := idWidth(e.options)
+	width, limit, largest := idWidth(e.options), int64(e.options.VocabSize), out.largest
+	bytes := slices.Grow(out.ids, len(ids)*int(width))
 	for i, id := range ids {
-		if int64(id) >= int64(e.options.VocabSize) {
+		if int64(id) >= limit {
 			return i
 		}
-		out.largest = max(out.largest, id)
-		out.ids = appendID(out.ids, id, width)
+		largest = max(largest, id)
+		bytes = appendID(bytes, id, width)
 	}
+	out.ids, out.largest = bytes, largest
 	s.tokens = int64(len(ids))
 	out.sections = append(out.sections, s)
 	return -1

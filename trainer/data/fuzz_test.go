@@ -175,3 +175,17 @@ func TestAnEmbeddedCorpusCannotBeWritten(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestEveryFlippedByteOfAParquetFileIsReadOrRefused(t *testing.T) {
+	for _, name := range []string{"snappy", "plain", "delta", "large"} {
+		whole, err := os.ReadFile("testdata/golden/" + name + ".parquet")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := range whole {
+			for _, mask := range []byte{1, 0x80, 0xff} {
+				fuzzDocuments(t, "a.parquet", flipped(whole, at, mask))
+			}
+		}
+	}
+}

@@ -52,7 +52,7 @@ func TestCutsLeaveTheTokensAsTheyAre(t *testing.T) {
 func TestSectionsOfALongTextEncodeAsTheWhole(t *testing.T) {
 	for name, e := range patterns {
 		t.Run(name, func(t *testing.T) {
-			text := longText(600_000)
+			text := longText(300_000)
 			c, err := newCorpus(FromFS(fstest.MapFS{"a.txt": {Data: text}}), []string{"a.txt"}, Options{Encoder: e})
 			if err != nil {
 				t.Fatal(err)
