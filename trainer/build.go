@@ -265,7 +265,7 @@ func (r *run) buildData(ctx context.Context) (err error) {
 		FS: r.fs, Train: c.Data.Train, Eval: c.Data.Eval, Embedded: embedded, EvalFraction: c.Data.EvalFraction, TextField: c.Data.TextField,
 		Packing: c.Data.Packing, CacheDir: r.cacheDir(), Encoder: r.tokenizer, EndToken: end, VocabSize: c.VocabSize,
 		Positions: c.MaxPositionEmbeddings, BatchSize: c.BatchSize, Accumulation: c.GradientAccumulationSteps, Seed: c.Seed,
-		Workers: runtime.NumCPU(), Log: r.infof, Progress: r.progressBar.Report,
+		Workers: runtime.NumCPU(), Log: r.dataLog, Progress: r.progressBar.Report,
 	})
 	if err != nil {
 		return err
@@ -273,6 +273,16 @@ func (r *run) buildData(ctx context.Context) (err error) {
 	r.onClose(func() { r.data.Close() })
 	r.sayData()
 	return nil
+}
+
+// dataLog keeps data's warnings warnings.
+func (r *run) dataLog(format string, a ...any) {
+	text := fmt.Sprintf(format, a...)
+	if warning, ok := strings.CutPrefix(text, "warning: "); ok {
+		r.logger.Warn(warning)
+	} else {
+		r.logger.Info(text)
+	}
 }
 
 func (r *run) sayData() {
@@ -367,3 +377,10 @@ func (r *run) fingerprints() map[string]string {
 	fmt.Fprintf(h, "%+v", m)
 	return map[string]string{"architecture": hex.EncodeToString(h.Sum(nil)), "tokenizer": r.tokenizer.Fingerprint(), "data": r.data.Fingerprint()}
 }
+
+// The tokenizer offers everything that data asks of an encoder: cuts that change no id, and the sizes that bits per byte need.
+var (
+	_ data.Encoder      = (*tokenizer.Tokenizer)(nil)
+	_ data.SafeSplitter = (*tokenizer.Tokenizer)(nil)
+	_ data.TokenSizer   = (*tokenizer.Tokenizer)(nil)
+)
