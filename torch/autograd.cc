@@ -1,9 +1,9 @@
 // Gradients: the backward pass, gradient mode, autocast. The last two are states of the OS thread.
+#include "guard.h"
+
 #include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
-
-#include "guard.h"
 
 using namespace ft;
 

@@ -1,5 +1,7 @@
 // Devices through libtorch's generic entry points, so that one binary serves CPU and CUDA: libtorch_cuda is never linked
 // but opened beside libtorch_cpu, where its static initialisers register hooks and kernels.
+#include "guard.h"
+
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
@@ -11,8 +13,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
-
-#include "guard.h"
 
 using namespace ft;
 

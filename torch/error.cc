@@ -1,12 +1,12 @@
 // Exceptions become text here: one kind byte ('s' shape, 'm' out of memory, 'd' device, 'o' other), then libtorch's message.
+#include "guard.h"
+
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <initializer_list>
 #include <new>
 #include <string_view>
-
-#include "guard.h"
 
 namespace {
 

@@ -1,11 +1,11 @@
-// What every .cc of the binding includes: the check of libtorch's version and the guard that keeps C++ exceptions in C++.
+// What every .cc of the binding includes, before all else: the check of libtorch's version and the guard that keeps C++
+// exceptions in C++. The compiler runs with -Wfatal-errors, so that what is said here is all it says.
 #pragma once
 
 #if !__has_include(<torch/headeronly/version.h>)
-#error "libtorch is missing: run scripts/install-libtorch.sh (or make build, which does)"
-#else
-#include <torch/headeronly/version.h>
+#error "libtorch is missing: run scripts/install-libtorch.sh"
 #endif
+#include <torch/headeronly/version.h>
 // Kernels, defaults and file layouts are checked against this version alone. -DFRUGAL_ANY_LIBTORCH bypasses the refusal.
 #if !defined(FRUGAL_ANY_LIBTORCH) && !(TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR == 11 && TORCH_VERSION_PATCH == 0)
 #error "libtorch 2.11.0 is required: run scripts/install-libtorch.sh (CGO_CXXFLAGS=-DFRUGAL_ANY_LIBTORCH tries another version)"

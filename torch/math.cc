@@ -1,4 +1,6 @@
 // Arithmetic: elementwise operations, reductions, products.
+#include "guard.h"
+
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/clamp_min.h>
@@ -12,8 +14,6 @@
 #include <ATen/ops/sub.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/where.h>
-
-#include "guard.h"
 
 using namespace ft;
 

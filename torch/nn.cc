@@ -1,11 +1,11 @@
 // The operations a transformer is made of.
+#include "guard.h"
+
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
-
-#include "guard.h"
 
 using namespace ft;
 

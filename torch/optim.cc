@@ -1,4 +1,6 @@
 // What an update consists of: fused AdamW, the global norm, and the kernels of loss scaling.
+#include "guard.h"
+
 #include <ATen/ops/_amp_foreach_non_finite_check_and_unscale.h>
 #include <ATen/ops/_amp_update_scale.h>
 #include <ATen/ops/_foreach_add.h>
@@ -8,8 +10,6 @@
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/stack.h>
-
-#include "guard.h"
 
 using namespace ft;
 

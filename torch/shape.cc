@@ -1,7 +1,7 @@
 // Views: the same elements seen in another shape.
-#include <ATen/ops/index_select.h>
-
 #include "guard.h"
+
+#include <ATen/ops/index_select.h>
 
 using namespace ft;
 

@@ -1,4 +1,6 @@
 // Tensors: creation, metadata, copies between devices, dtypes and host memory.
+#include "guard.h"
+
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
@@ -6,8 +8,6 @@
 #include <ATen/ops/full.h>
 
 #include <cstring>
-
-#include "guard.h"
 
 using namespace ft;
 

@@ -1,0 +1,91 @@
+package torch
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestBackwardAddsToLeaves(t *testing.T) {
+	onThread(t, func() {
+		w := values(2, 3).SetRequiresGrad(true)
+		if w.Grad() != nil {
+			t.Error("a gradient before any backward")
+		}
+		for range 2 {
+			w.Mul(w).Sum().Backward()
+		}
+		if got := w.Grad().Float32s(); !slices.Equal(got, []float32{8, 12}) {
+			t.Errorf("two passes leave %v, want [8 12]", got)
+		}
+		w.SetGrad(values(1, 1))
+		Backward([]*Tensor{w.MulScalar(3)}, []*Tensor{values(1, 10)})
+		if got := w.Grad().Float32s(); !slices.Equal(got, []float32{4, 31}) {
+			t.Errorf("gradient %v, want [4 31]", got)
+		}
+		w.SetGrad(nil)
+		if w.Grad() != nil {
+			t.Error("a gradient after its removal")
+		}
+		if w.Detach().RequiresGrad() || !w.RequiresGrad() || w.SetRequiresGrad(false).RequiresGrad() {
+			t.Error("Detach or SetRequiresGrad is wrong")
+		}
+	})
+}
+
+func TestModesEndWithTheirFunction(t *testing.T) {
+	onThread(t, func() {
+		w := values(1).SetRequiresGrad(true).Reshape(1, 1)
+		recorded := func() bool { return w.MulScalar(2).RequiresGrad() }
+		dtype := func() DType { return w.MatMul(w).DType() }
+		NoGrad(func() {
+			if recorded() {
+				t.Error("NoGrad records")
+			}
+			EnableGrad(func() {
+				if !recorded() {
+					t.Error("EnableGrad inside NoGrad does not record")
+				}
+			})
+			if recorded() {
+				t.Error("EnableGrad stays on")
+			}
+		})
+		Autocast(CPU, BFloat16, func() {
+			if dtype() != BFloat16 {
+				t.Errorf("autocast to bfloat16 gives %s", dtype())
+			}
+			Autocast(CPU, Float16, func() {
+				if dtype() != Float16 {
+					t.Errorf("autocast to float16 gives %s", dtype())
+				}
+			})
+			Autocast(CPU, Float32, func() {
+				if dtype() != Float32 {
+					t.Errorf("autocast to float32 gives %s", dtype())
+				}
+			})
+			if dtype() != BFloat16 {
+				t.Errorf("after an inner autocast: %s", dtype())
+			}
+		})
+		for _, f := range []func(func()){NoGrad, func(f func()) { Autocast(CPU, BFloat16, f) }} {
+			caught(t, func() { f(func() { values(1, 2).Add(values(1, 2, 3)) }) })
+			if !recorded() || dtype() != Float32 {
+				t.Errorf("after a panic: recorded %v, dtype %s", recorded(), dtype())
+			}
+		}
+	})
+}
+
+// A weight cast without gradients must not serve from autocast's cache where gradients are wanted.
+func TestAutocastForgetsWeightsCastWithoutGradients(t *testing.T) {
+	onThread(t, func() {
+		w := Full([]int64{2, 2}, 1, Float32, CPU).SetRequiresGrad(true)
+		x := Full([]int64{2, 2}, 1, Float32, CPU)
+		NoGrad(func() { Autocast(CPU, BFloat16, func() { x.MatMul(w) }) })
+		Autocast(CPU, BFloat16, func() { x.MatMul(w).SumTo(Float32).Backward() })
+		if g := w.Grad(); g == nil || g.DType() != Float32 || g.Sum().Item() != 8 {
+			t.Errorf("gradient %v", g)
+		}
+	})
+}
