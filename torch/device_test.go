@@ -1,13 +1,17 @@
-package torch
+package torch_test
 
-import "testing"
+import (
+	"testing"
+
+	"frugal/torch"
+)
 
 func TestTheCPUNeedsNoCareOfMemory(t *testing.T) {
 	onThread(t, func() {
-		EmptyCache(CPU)
-		ResetPeakMemory(CPU)
-		Synchronize(CPU)
-		if _, err := MemoryStats(CPU); err == nil {
+		torch.EmptyCache(torch.CPU)
+		torch.ResetPeakMemory(torch.CPU)
+		torch.Synchronize(torch.CPU)
+		if _, err := torch.MemoryStats(torch.CPU); err == nil {
 			t.Error("the CPU has memory counters")
 		}
 	})
@@ -15,27 +19,27 @@ func TestTheCPUNeedsNoCareOfMemory(t *testing.T) {
 
 func TestTheNumberOfThreadsIsAsSet(t *testing.T) {
 	onThread(t, func() {
-		before := NumThreads()
-		defer SetNumThreads(before)
-		if SetNumThreads(3); NumThreads() != 3 {
-			t.Errorf("%d threads, want 3", NumThreads())
+		before := torch.NumThreads()
+		defer torch.SetNumThreads(before)
+		if torch.SetNumThreads(3); torch.NumThreads() != 3 {
+			t.Errorf("%d threads, want 3", torch.NumThreads())
 		}
 	})
 }
 
 func TestTheProcessorsInstructionsHaveAName(t *testing.T) {
-	if got := CPUCapability(); got == "" {
+	if got := torch.CPUCapability(); got == "" {
 		t.Error("no name")
 	}
 }
 
 func TestWithoutCUDATheReasonIsSaid(t *testing.T) {
-	ok, reason := CUDAAvailable()
-	n, err := CUDADeviceCount()
+	ok, reason := torch.CUDAAvailable()
+	n, err := torch.CUDADeviceCount()
 	if ok == (reason != "") || ok != (n > 0) || err != nil {
 		t.Errorf("available %v, reason %q, %d cards, error %v", ok, reason, n, err)
 	}
-	if again, same := CUDAAvailable(); again != ok || same != reason {
+	if again, same := torch.CUDAAvailable(); again != ok || same != reason {
 		t.Errorf("asked again: %v, %q", again, same)
 	}
 	t.Logf("CUDA: %v %s", ok, reason)

@@ -1,10 +1,12 @@
-package torch
+package torch_test
 
 import (
 	"errors"
 	"runtime"
 	"strings"
 	"testing"
+
+	"frugal/torch"
 )
 
 // onThread runs f on one OS thread in a scope of its own, and fails the test when a tensor outlives it. f runs in the test's
@@ -13,11 +15,11 @@ func onThread(t testing.TB, f func()) {
 	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	before := LiveTensors()
-	scope := OpenScope()
+	before := torch.LiveTensors()
+	scope := torch.OpenScope()
 	defer func() {
 		scope.Close()
-		if n := LiveTensors() - before; n != 0 {
+		if n := torch.LiveTensors() - before; n != 0 {
 			t.Errorf("%d tensors outlive the test", n)
 		}
 	}()
@@ -25,7 +27,7 @@ func onThread(t testing.TB, f func()) {
 }
 
 // caught runs f and returns the *Error that it panics with; another panic goes on.
-func caught(t testing.TB, f func()) (e *Error) {
+func caught(t testing.TB, f func()) (e *torch.Error) {
 	t.Helper()
 	defer func() {
 		if v := recover(); v != nil {
@@ -37,11 +39,13 @@ func caught(t testing.TB, f func()) (e *Error) {
 	}()
 	f()
 	t.Error("no panic")
-	return &Error{}
+	return &torch.Error{}
 }
 
 // values makes a float32 vector.
-func values(v ...float32) *Tensor { return FromFloat32s(v, []int64{int64(len(v))}, CPU) }
+func values(v ...float32) *torch.Tensor {
+	return torch.FromFloat32s(v, []int64{int64(len(v))}, torch.CPU)
+}
 
 func oneLineOf(t testing.TB, e error) string {
 	t.Helper()

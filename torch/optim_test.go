@@ -1,12 +1,14 @@
-package torch
+package torch_test
 
 import (
 	"math"
 	"testing"
+
+	"frugal/torch"
 )
 
 // adamW is one update in float64 as Loshchilov and Hutter write it.
-func adamW(o AdamW, rate, step float64, p, g, m, v []float64) {
+func adamW(o torch.AdamW, rate, step float64, p, g, m, v []float64) {
 	for i := range p {
 		p[i] -= rate * o.WeightDecay * p[i]
 		m[i] = o.Beta1*m[i] + (1-o.Beta1)*g[i]
@@ -16,7 +18,7 @@ func adamW(o AdamW, rate, step float64, p, g, m, v []float64) {
 	}
 }
 
-func float64s(t *Tensor) []float64 { return floats(t.Float32s()) }
+func float64s(t *torch.Tensor) []float64 { return floats(t.Float32s()) }
 
 func floats(v []float32) []float64 {
 	w := make([]float64, len(v))
@@ -28,16 +30,16 @@ func floats(v []float32) []float64 {
 
 func TestFusedAdamW(t *testing.T) {
 	onThread(t, func() {
-		o := AdamW{Beta1: 0.9, Beta2: 0.99, WeightDecay: 0.1, Epsilon: 1e-8}
+		o := torch.AdamW{Beta1: 0.9, Beta2: 0.99, WeightDecay: 0.1, Epsilon: 1e-8}
 		n := 37 // more than a vector register, and a rest
 		start := make([]float32, n)
 		for i := range start {
 			start[i] = float32(math.Sin(float64(i)))
 		}
-		p := []*Tensor{values(start...), values(0.5)}
-		m := []*Tensor{Zeros([]int64{int64(n)}, Float32, CPU), values(0)}
-		v := []*Tensor{Zeros([]int64{int64(n)}, Float32, CPU), values(0)}
-		steps := []*Tensor{Zeros(nil, Float32, CPU), Zeros(nil, Float32, CPU)}
+		p := []*torch.Tensor{values(start...), values(0.5)}
+		m := []*torch.Tensor{torch.Zeros([]int64{int64(n)}, torch.Float32, torch.CPU), values(0)}
+		v := []*torch.Tensor{torch.Zeros([]int64{int64(n)}, torch.Float32, torch.CPU), values(0)}
+		steps := []*torch.Tensor{torch.Zeros(nil, torch.Float32, torch.CPU), torch.Zeros(nil, torch.Float32, torch.CPU)}
 		want, wantM, wantV := floats(start), make([]float64, n), make([]float64, n)
 		updates := 0
 		for step := range 6 {
@@ -46,7 +48,7 @@ func TestFusedAdamW(t *testing.T) {
 				g[i] = float32(math.Cos(float64(i*(step+1)))) * 0.1
 			}
 			skipped := step == 2 // here the gradients are not finite
-			infinite := Zeros(nil, Float32, CPU)
+			infinite := torch.Zeros(nil, torch.Float32, torch.CPU)
 			if skipped {
 				infinite.Fill_(1)
 				g[3] = float32(math.Inf(1))
@@ -57,7 +59,7 @@ func TestFusedAdamW(t *testing.T) {
 			if step == 0 {
 				infinite = nil
 			}
-			FusedAdamW_(o, p, []*Tensor{values(g...), values(0.1)}, m, v, steps, Full(nil, 0.01, Float32, CPU), infinite)
+			torch.FusedAdamW_(o, p, []*torch.Tensor{values(g...), values(0.1)}, m, v, steps, torch.Full(nil, 0.01, torch.Float32, torch.CPU), infinite)
 			if got := steps[0].Item(); got != float64(updates) || steps[1].Item() != got {
 				t.Errorf("after call %d: %v updates counted, want %d", step, got, updates)
 			}
@@ -72,19 +74,19 @@ func TestFusedAdamW(t *testing.T) {
 
 func TestGlobalNormAndClipping(t *testing.T) {
 	onThread(t, func() {
-		g := []*Tensor{values(3, 0), values(0, 4).Reshape(2, 1), values(12)}
-		norm := GlobalNorm(g)
+		g := []*torch.Tensor{values(3, 0), values(0, 4).Reshape(2, 1), values(12)}
+		norm := torch.GlobalNorm(g)
 		if got := norm.Item(); got != 13 {
 			t.Errorf("norm is %v, want 13", got)
 		}
-		ForeachMul_(g, ClipCoefficient(norm, 1.3))
-		if got := GlobalNorm(g).Item(); math.Abs(got-1.3) > 1e-6 {
+		torch.ForeachMul_(g, torch.ClipCoefficient(norm, 1.3))
+		if got := torch.GlobalNorm(g).Item(); math.Abs(got-1.3) > 1e-6 {
 			t.Errorf("norm is %v after clipping to 1.3", got)
 		}
-		if got := ClipCoefficient(norm, 14).Item(); got != 1 {
+		if got := torch.ClipCoefficient(norm, 14).Item(); got != 1 {
 			t.Errorf("coefficient is %v below the limit, want 1", got)
 		}
-		if got := ClipCoefficient(GlobalNorm([]*Tensor{values(float32(math.Inf(1)))}), 1).Item(); got != 0 {
+		if got := torch.ClipCoefficient(torch.GlobalNorm([]*torch.Tensor{values(float32(math.Inf(1)))}), 1).Item(); got != 0 {
 			t.Errorf("coefficient of an infinite norm is %v", got)
 		}
 	})
@@ -92,13 +94,13 @@ func TestGlobalNormAndClipping(t *testing.T) {
 
 func TestLossScalingKernels(t *testing.T) {
 	onThread(t, func() {
-		scale, tracker := Full(nil, 65536, Float32, CPU), Zeros(nil, Int32, CPU)
+		scale, tracker := torch.Full(nil, 65536, torch.Float32, torch.CPU), torch.Zeros(nil, torch.Int32, torch.CPU)
 		step := func(g ...float32) (unscaled []float32, infinite float64) {
-			found := Zeros(nil, Float32, CPU)
-			gradients := []*Tensor{values(g...), values(65536)}
-			AMPUnscale_(gradients, found, scale.Reciprocal())
+			found := torch.Zeros(nil, torch.Float32, torch.CPU)
+			gradients := []*torch.Tensor{values(g...), values(65536)}
+			torch.AMPUnscale_(gradients, found, scale.Reciprocal())
 			infinite = found.Item()
-			AMPUpdateScale_(scale, tracker, found, 2, 0.5, 3)
+			torch.AMPUpdateScale_(scale, tracker, found, 2, 0.5, 3)
 			return gradients[0].Float32s(), infinite
 		}
 		if g, infinite := step(65536, -131072); g[0] != 1 || g[1] != -2 || infinite != 0 {

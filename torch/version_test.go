@@ -1,4 +1,4 @@
-package torch
+package torch_test
 
 import (
 	"os"
@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"frugal/torch"
 )
 
 // compile checks a source of the binding against the headers in include, with the flags of the build. It returns what the
@@ -40,7 +42,7 @@ func TestAnotherOrNoLibtorchIsRefusedByOneSentence(t *testing.T) {
 	}
 	for _, c := range []struct{ name, include, want string }{
 		{"none", t.TempDir(), "libtorch is missing: run scripts/install-libtorch.sh"},
-		{"another", other, "libtorch " + Version + " is required: run scripts/install-libtorch.sh"},
+		{"another", other, "libtorch " + torch.Version + " is required: run scripts/install-libtorch.sh"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, source := range sources {
