@@ -1,10 +1,12 @@
 package trainer
 
 import (
+	"io"
 	"math"
 	"testing"
 
 	"frugal/torch"
+	"frugal/trainer/config"
 )
 
 // TestAnInfiniteGradientSkipsExactlyThatUpdate injects one into the third step of eight.
@@ -91,5 +93,37 @@ func TestLowPrecisionFollowsFP32(t *testing.T) {
 				t.Errorf("%s: loss %g at log %d, fp32 has %g: %.1f%% apart", precision, loss, i, reference[i], 100*d)
 			}
 		}
+	}
+}
+
+// TestBF16FollowsFP32OverTheDemo makes 200 updates of configs/demo-pt.yaml, with fewer rows, in bf16 and in fp32.
+func TestBF16FollowsFP32OverTheDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some ten seconds; not with -short")
+	}
+	curve := func(precision string) []float64 {
+		dir := t.TempDir()
+		c, _, err := config.Load(config.LoadOptions{Path: "../configs/demo-pt.yaml", Set: []string{
+			"precision=" + precision, "max_steps=200", "batch_size=2", "threads=1", "device=cpu", "eval_steps=0", "save_steps=0", "monitoring.progress=off",
+			"output_dir=" + dir + "/output", "logging_dir=" + dir + "/logs", "data.cache_dir=" + dir + "/cache",
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := Options{Config: c, Version: "test", Stderr: io.Discard}
+		mustRun(t, o)
+		return losses(t, o)
+	}
+	reference, low := curve("fp32"), curve("bf16")
+	if first, last := reference[0], reference[len(reference)-1]; last > 0.7*first {
+		t.Fatalf("fp32 does not learn: loss %g, then %g", first, last)
+	}
+	worst := 0.0
+	for i := range reference {
+		worst = max(worst, math.Abs(low[i]-reference[i])/reference[i])
+	}
+	t.Logf("200 updates: fp32 %.4f, bf16 %.4f at the end; at most %.2f%% apart", reference[len(reference)-1], low[len(low)-1], 100*worst)
+	if worst > 0.02 {
+		t.Errorf("bf16 is up to %.2f%% from fp32", 100*worst)
 	}
 }
