@@ -42,11 +42,12 @@ func (r *run) build(ctx context.Context) error {
 		func() error { return r.buildData(ctx) },
 		r.buildModel,
 	} {
-		if err := part(); err != nil {
-			return err
-		}
-		if s := r.interrupted(); s != nil {
+		err := part()
+		if s := r.interrupted(); s != nil { // it cancels ctx, so err is hardly more than that
 			return s
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
