@@ -20,12 +20,13 @@ COPY --from=libtorch /opt/frugal/third_party third_party
 COPY . .
 RUN go build -o bin/ ./cmd/... && rm -r third_party/torch/include
 
-# The programs look for libtorch at the path where they were built: everything lies there again.
+# The programs look for libtorch in /opt/frugal/torch/../third_party, relative to the package that they were built from:
+# so everything lies there again, and an empty torch/ as well.
 FROM debian:bookworm-slim
 COPY --from=build /opt/frugal/third_party /opt/frugal/third_party
 COPY --from=build /opt/frugal/bin /opt/frugal/bin
 COPY configs /opt/frugal/configs
-RUN useradd --uid 1000 --create-home frugal && mkdir /data && chown frugal: /data
+RUN useradd --uid 1000 --create-home frugal && mkdir /opt/frugal/torch /data && chown frugal: /data
 USER 1000
 WORKDIR /data
 ENV PATH=/opt/frugal/bin:$PATH \
