@@ -33,10 +33,11 @@ type hfConfig struct {
 	ResidPdrop        float64  `json:"resid_pdrop"`
 	LayerNormEpsilon  float64  `json:"layer_norm_epsilon"`
 	InitializerRange  float64  `json:"initializer_range"`
-	ScaleAttnWeights  *bool    `json:"scale_attn_weights"`
+	ScaleAttnWeights  bool     `json:"scale_attn_weights"`
 	ScaleByLayer      bool     `json:"scale_attn_by_inverse_layer_idx"`
 	ReorderUpcast     bool     `json:"reorder_and_upcast_attn"`
-	TieWordEmbeddings *bool    `json:"tie_word_embeddings"`
+	TieWordEmbeddings bool     `json:"tie_word_embeddings"`
+	AddCrossAttention bool     `json:"add_cross_attention"`
 	BosTokenID        *int     `json:"bos_token_id"`
 	EosTokenID        *int     `json:"eos_token_id"`
 	DType             string   `json:"dtype"`
@@ -46,7 +47,6 @@ type hfConfig struct {
 
 // ConfigJSON is config.json for from_pretrained. endToken < 0: the tokenizer has none.
 func (c Config) ConfigJSON(endToken int) []byte {
-	yes := true
 	activation := "gelu_new"
 	if c.ExactGELU {
 		activation = "gelu"
@@ -55,7 +55,7 @@ func (c Config) ConfigJSON(endToken int) []byte {
 		Architectures: []string{"GPT2LMHeadModel"}, ModelType: "gpt2", VocabSize: c.VocabSize, NPositions: c.MaxPositionEmbeddings,
 		NCtx: c.MaxPositionEmbeddings, NEmbd: c.HiddenSize, NLayer: c.NumLayers, NHead: c.NumHeads, NInner: &c.IntermediateSize,
 		Activation: activation, EmbdPdrop: c.Dropout, AttnPdrop: c.Dropout, ResidPdrop: c.Dropout, LayerNormEpsilon: c.LayerNormEpsilon,
-		InitializerRange: 0.02, ScaleAttnWeights: &yes, TieWordEmbeddings: &yes, DType: "float32", TorchDType: "float32", UseCache: true,
+		InitializerRange: 0.02, ScaleAttnWeights: true, TieWordEmbeddings: true, DType: "float32", TorchDType: "float32", UseCache: true,
 	}
 	if endToken >= 0 {
 		h.BosTokenID, h.EosTokenID = &endToken, &endToken
@@ -80,12 +80,12 @@ func indented(v any) []byte {
 	return append(b, '\n')
 }
 
-// ParseConfig reads a config.json of Hugging Face's GPT2Config. A setting that this model does not compute is an error.
+// ParseConfig reads a config.json of Hugging Face's GPT2Config. A setting that this model does not compute is an error. Of the
+// three dropout rates, which decide nothing about the weights, it takes resid_pdrop.
 func ParseConfig(text []byte) (Config, error) {
-	yes := true
 	h := hfConfig{ // GPT2Config's own defaults
 		ModelType: "gpt2", VocabSize: 50257, NPositions: 1024, NEmbd: 768, NLayer: 12, NHead: 12, Activation: "gelu_new",
-		EmbdPdrop: 0.1, AttnPdrop: 0.1, ResidPdrop: 0.1, LayerNormEpsilon: 1e-5, ScaleAttnWeights: &yes, TieWordEmbeddings: &yes,
+		EmbdPdrop: 0.1, AttnPdrop: 0.1, ResidPdrop: 0.1, LayerNormEpsilon: 1e-5, ScaleAttnWeights: true, TieWordEmbeddings: true,
 	}
 	if err := json.Unmarshal(text, &h); err != nil {
 		return Config{}, fmt.Errorf("not a model configuration: %w", err)
@@ -106,13 +106,15 @@ func (h hfConfig) problem(c Config) error {
 		return fmt.Errorf("model_type is %q, want \"gpt2\"", h.ModelType)
 	case h.Activation != "gelu_new" && h.Activation != "gelu_pytorch_tanh" && h.Activation != "gelu":
 		return fmt.Errorf("activation_function is %q, want \"gelu_new\", \"gelu_pytorch_tanh\" or \"gelu\"", h.Activation)
-	case h.ScaleAttnWeights != nil && !*h.ScaleAttnWeights:
+	case !h.ScaleAttnWeights:
 		return fmt.Errorf("scale_attn_weights is false: attention without 1/√d is not supported")
 	case h.ScaleByLayer:
 		return fmt.Errorf("scale_attn_by_inverse_layer_idx is true, which is not supported")
 	case h.ReorderUpcast:
 		return fmt.Errorf("reorder_and_upcast_attn is true, which is not supported")
-	case h.TieWordEmbeddings != nil && !*h.TieWordEmbeddings:
+	case h.AddCrossAttention:
+		return fmt.Errorf("add_cross_attention is true, which is not supported")
+	case !h.TieWordEmbeddings:
 		return fmt.Errorf("tie_word_embeddings is false: only the tied output is supported")
 	}
 	return c.Check()
@@ -134,6 +136,9 @@ func (c Config) Check() error {
 	}
 	if !(c.LayerNormEpsilon > 0) {
 		return fmt.Errorf("layer_norm_epsilon is %v, want a positive number", c.LayerNormEpsilon)
+	}
+	if !(c.Dropout >= 0 && c.Dropout < 1) {
+		return fmt.Errorf("dropout is %v, want 0 to below 1", c.Dropout)
 	}
 	return nil
 }
