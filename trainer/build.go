@@ -183,12 +183,16 @@ func (r *run) buildTokenizer(ctx context.Context) (err error) {
 		r.tokenizer, err = tokenizer.GPT2()
 	}
 	if err != nil {
-		return fmt.Errorf("tokenizer: %w", err)
+		return err
 	}
 	r.infof("tokenizer: %s tokens (%s)", monitor.FormatCount(int64(r.tokenizer.VocabSize())), how)
 	size := r.tokenizer.VocabSize()
 	if given := r.config.VocabSize; given != 0 && given < size {
-		return r.problem("vocab_size", strconv.Itoa(given), fmt.Sprintf("the tokenizer has %d tokens; want at least as many, or 0", size))
+		message := fmt.Sprintf("the tokenizer has %d tokens; want at least as many", size)
+		if r.config.InitFrom == "" {
+			message += ", or 0"
+		}
+		return r.problem("vocab_size", strconv.Itoa(given), message)
 	}
 	if r.config.VocabSize == 0 {
 		r.config.VocabSize = size
