@@ -1,0 +1,104 @@
+package main
+
+// A run that is killed again and again comes to the same end, to the last bit, as one that is left alone.
+
+import (
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// kills is how often each training is killed with SIGKILL: at random moments, among which are many while it saves.
+const kills = 20
+
+// Both go through epochs whose last window is a short one and end in the middle of one, and save at every step or two, which
+// takes most of the time of models as small as these.
+var killedTrainings = map[string][]string{
+	"dropout": {"dropout=0.1", "max_steps=60", "save_steps=1", "eval_steps=9", "logging_steps=3", "gradient_checkpointing=false"},
+	"fp16":    {"dropout=0.1", "max_steps=34", "save_steps=2", "eval_steps=11", "logging_steps=3", "precision=fp16", "gradient_checkpointing=true", "data.packing=false"},
+}
+
+func TestKilledRunEndsLikeOneLeftAlone(t *testing.T) {
+	for name, settings := range killedTrainings {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := []string{"-config", "tiny.yaml"}
+			for _, s := range settings {
+				args = append(args, "-set", s)
+			}
+			k := &killer{args: args, want: workplace(t), seed: uint64(time.Now().UnixNano())}
+			began := time.Now()
+			mustTrain(t, k.want, args...)
+			k.longest = time.Since(began)
+			k.run(t)
+		})
+	}
+}
+
+// killer kills runs of one training.
+type killer struct {
+	args    []string
+	want    string        // where the training ran undisturbed
+	seed    uint64        // of the moments
+	longest time.Duration // that a session is given before it is killed
+
+	kills, inSave, finished int
+}
+
+// run kills until it has been often enough, beginning anew whenever a training came to its end in between.
+func (k *killer) run(t *testing.T) {
+	t.Logf("the moments are drawn from seed %d", k.seed)
+	random := rand.New(rand.NewPCG(k.seed, 0))
+	for k.kills < kills {
+		dir := workplace(t)
+		for k.kills < kills && k.session(t, dir, time.Duration(random.Int64N(int64(k.longest)))) {
+			k.kills++
+			if left := must(filepath.Glob(filepath.Join(dir, "output", ".saving-*")))(t); len(left) > 0 {
+				k.inSave++
+			}
+		}
+		mustTrain(t, dir, k.args...)
+		k.finished++
+		k.compare(t, dir)
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d kills, %d of them in the middle of a save; %d runs finished as the undisturbed one did", k.kills, k.inSave, k.finished)
+}
+
+// session starts the program and kills it after that time. killed: it was still running.
+func (k *killer) session(t *testing.T, dir string, after time.Duration) (killed bool) {
+	t.Helper()
+	var stderr strings.Builder
+	command := program(dir, dir, k.args...)
+	command.Stderr = &stderr
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(after, func() { command.Process.Kill() })
+	err := command.Wait()
+	timer.Stop()
+	checkNoStack(t, stderr.String())
+	if code := exitCode(err); code > 0 {
+		t.Fatalf("exit code %d:\n%s", code, stderr.String())
+	}
+	return err != nil
+}
+
+// compare fails where the training in dir did not come to what the undisturbed one came to.
+func (k *killer) compare(t *testing.T, dir string) {
+	t.Helper()
+	compareResults(t, k.want, dir)
+	if diff := cmp.Diff(must(list(filepath.Join(k.want, "output")))(t), must(list(filepath.Join(dir, "output")))(t)); diff != "" {
+		t.Errorf("files: %s", diff)
+	}
+	events := must(filepath.Glob(filepath.Join(dir, "logs", "events.out.tfevents.*")))(t)
+	if len(events) == 0 {
+		t.Error("there are no TensorBoard events")
+	}
+}
