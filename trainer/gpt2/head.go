@@ -5,13 +5,14 @@ package gpt2
 
 import "frugal/torch"
 
-// chunkElements bounds a chunk's logits. Products of fewer than some hundred rows run below the processor's speed.
+// chunkElements bounds a chunk's logits: 64 MiB in fp32. With fewer rows than minChunkRows products run below the processor's
+// speed; chunks three times as large gain 5%.
 const (
-	chunkElements = 1 << 25
-	minChunkRows  = 256
+	chunkElements = 1 << 24
+	minChunkRows  = 128
 )
 
-// ChunkRows is the number of rows whose logits exist at once.
+// ChunkRows is the largest number of rows whose logits exist at once.
 func (m *Model) ChunkRows() int64 {
 	if m.HeadRows > 0 {
 		return int64(m.HeadRows)
@@ -35,8 +36,9 @@ func (m *Model) headLoss(x, targets *torch.Tensor, p Pass) *torch.Tensor {
 			h.gradient = torch.Empty(rows.Shape(), torch.Float32, m.Device)
 		}
 		n := rows.Shape()[0]
-		for start := int64(0); start < n; start += m.ChunkRows() {
-			h.chunk(rows, flat, start, min(m.ChunkRows(), n-start))
+		size := evenly(n, m.ChunkRows())
+		for start := int64(0); start < n; start += size {
+			h.chunk(rows, flat, start, min(size, n-start))
 		}
 		dx = h.gradient
 	})
@@ -47,6 +49,12 @@ func (m *Model) headLoss(x, targets *torch.Tensor, p Pass) *torch.Tensor {
 	arrived := x.Grad()
 	scope.Keep(arrived)
 	return arrived
+}
+
+// evenly is the size of chunks of at most most that n is cut into with the least left over for the last.
+func evenly(n, most int64) int64 {
+	chunks := max(1, (n+most-1)/most)
+	return (n + chunks - 1) / chunks
 }
 
 // head is the state shared by the chunks of one batch.
@@ -74,9 +82,10 @@ func (h *head) chunk(rows, targets *torch.Tensor, start, n int64) {
 	if h.gradient == nil {
 		return
 	}
-	d := logProbs.Exp_().IndexPutAdd_(torch.Arange(n, h.m.Device), target, torch.Full([]int64{1}, -1, torch.Float32, h.m.Device))
-	d.Mul_(valid.Mul(h.p.Weight).Reshape(n, 1))
-	d = d.To(h.p.Precision, h.m.Device)
+	logProbs.Exp_().IndexPutAdd_(torch.Arange(n, h.m.Device), target, torch.Full([]int64{1}, -1, torch.Float32, h.m.Device))
+	logProbs.Mul_(valid.Mul(h.p.Weight).Reshape(n, 1))
+	d := logProbs.To(h.p.Precision, h.m.Device) // the same elements where the precision is fp32
+	logProbs.Free()
 	h.gradient.Narrow(0, start, n).Copy_(d.MatMul(h.weight))
 	h.m.addGradient(h.m.wte, d.Transpose(0, 1), hidden)
 }

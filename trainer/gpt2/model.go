@@ -33,7 +33,7 @@ type Parameter struct {
 type Model struct {
 	Config
 	Device torch.Device
-	// HeadRows is how many rows [V] of logits the head holds at once; 0 chooses by the vocabulary. It changes memory and time only.
+	// HeadRows is the most rows [V] of logits that the head holds at once; 0 chooses by the vocabulary. It changes memory and time.
 	HeadRows int
 
 	wte, wpe *torch.Tensor // [V, C], [positions, C]
@@ -143,10 +143,9 @@ func (m *Model) embed(ids *torch.Tensor) *torch.Tensor {
 
 // forward: [B, T, C] → [B, T, C], the residual stream in fp32 whatever the autocast.
 func (b *block) forward(m *Model, x *torch.Tensor) *torch.Tensor {
-	return torch.Scoped(func() *torch.Tensor {
-		x = x.Add(b.attention(m, b.ln1.forward(m, x)))
-		return x.Add(b.mlp(m, b.ln2.forward(m, x)))
-	})
+	middle := torch.Scoped(func() *torch.Tensor { return x.Add(b.attention(m, b.ln1.forward(m, x))) })
+	defer middle.Free()
+	return torch.Scoped(func() *torch.Tensor { return middle.Add(b.mlp(m, b.ln2.forward(m, middle))) })
 }
 
 // attention: [B, T, C] → [B, T, C], causal, H heads of size C/H.
