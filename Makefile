@@ -6,8 +6,8 @@ SHELL       := /usr/bin/env bash -o pipefail
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Packages that reach libtorch, found by what they import, and all others, which need neither it nor a C++ compiler.
-NATIVE = $$(CGO_ENABLED=1 go list -f '{{range .Deps}}{{if eq . "frugal/torch"}}{{$$.ImportPath}}{{end}}{{end}}' ./... | sort -u) frugal/torch
-PURE   = $$(comm -23 <(CGO_ENABLED=1 go list ./... | sort) <(printf '%s\n' $(NATIVE) | sort))
+NATIVE = $(shell CGO_ENABLED=1 go list -f '{{range .Deps}}{{if eq . "frugal/torch"}}{{$$.ImportPath}}{{end}}{{end}}' ./...) frugal/torch
+PURE   = $(filter-out $(NATIVE),$(shell CGO_ENABLED=1 go list ./...))
 
 .PHONY: help demo build test pure race lint native collector bench libtorch clean
 .NOTPARALLEL:
@@ -43,10 +43,10 @@ native: libtorch ## tests of what stands on libtorch
 
 # A collector that never rests finds what is freed while C++ still works on it, and cgocheck finds Go pointers kept by C.
 collector: libtorch ## the tests of torch and trainer again, shorter, under a busy collector
-	GODEBUG=cgocheck=1 GOGC=1 go test -count=1 -short $$(printf '%s\n' $(NATIVE) | grep -E '^frugal/(torch|trainer)')
+	GODEBUG=cgocheck=1 GOGC=1 go test -count=1 -short $(filter frugal/torch% frugal/trainer%,$(NATIVE))
 
-bench: libtorch ## speed and memory, as bench/README.md explains them
-	go test -run '^$$' -bench . -benchmem ./...
+bench: libtorch ## speed and memory beside PyTorch (python3 with torch 2.11, numpy, safetensors), as bench/README.md explains them
+	go run ./bench/train -python python3 -rounds 3
 
 libtorch: # into third_party/, unless it is there
 	@scripts/install-libtorch.sh --auto
