@@ -59,7 +59,8 @@ func (r *run) problem(key, value, message string) error {
 	return &config.Error{Problems: []config.Problem{{File: at.Where, Line: at.Line, Key: key, Value: value, Message: message}}}
 }
 
-func (r *run) buildDevice() error {
+func (r *run) buildDevice() (err error) {
+	defer protect("setting up the device", &err)
 	device, reason, err := chooseDevice(r.config.Device)
 	if err != nil {
 		return r.problem("device", r.config.Device, err.Error())
@@ -213,6 +214,9 @@ func (r *run) trainTokenizer(ctx context.Context) (*tokenizer.Tokenizer, string,
 		}
 		fmt.Fprintf(h, "%d\n", len(text))
 		h.Write(text)
+		if ctx.Err() != nil {
+			return nil, "", ctx.Err()
+		}
 	}
 	dir := filepath.Join(r.cacheDir(), "tokenizer-"+hex.EncodeToString(h.Sum(nil))[:32])
 	path := filepath.Join(dir, "tokenizer.json")
@@ -378,8 +382,8 @@ func (r *run) initialise() (err error) {
 func (r *run) fingerprints() map[string]string {
 	h := sha256.New()
 	m := r.model.Config
-	m.Dropout = 0 // no part of the architecture
-	fmt.Fprintf(h, "%+v", m)
+	fmt.Fprintf(h, "gpt2 %d %d %d %d %d %d %v %v", m.VocabSize, m.HiddenSize, m.NumLayers, m.NumHeads, m.IntermediateSize, m.MaxPositionEmbeddings,
+		m.LayerNormEpsilon, m.ExactGELU)
 	return map[string]string{"architecture": hex.EncodeToString(h.Sum(nil)), "tokenizer": r.tokenizer.Fingerprint(), "data": r.data.Fingerprint()}
 }
 

@@ -42,7 +42,7 @@ func (r *run) dryRun(ctx context.Context, out io.Writer) (err error) {
 	if err := r.build(ctx); err != nil {
 		return err
 	}
-	c, _, err := checkpoint.Newest(r.fs, r.config.OutputDir, r.config.ModelName)
+	c, err := r.dryCheckpoint()
 	if err != nil {
 		return err
 	}
@@ -50,14 +50,30 @@ func (r *run) dryRun(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	seconds, err := r.timeStep()
+	if s := r.interrupted(); s != nil {
+		return s
+	}
 	if err != nil {
 		return err
 	}
 	return r.printPlan(out, c, seconds)
 }
 
+// dryCheckpoint is what a run would go on from; nil: from nothing.
+func (r *run) dryCheckpoint() (c *checkpoint.Checkpoint, err error) {
+	switch r.config.Resume {
+	case "never":
+	case "auto":
+		c, _, err = checkpoint.Newest(r.fs, r.config.OutputDir, r.config.ModelName)
+	default:
+		c, err = checkpoint.Load(r.fs, r.config.Resume)
+	}
+	return c, err
+}
+
 // timeStep takes a full window of full rows through a step, twice: the first warms the caches.
 func (r *run) timeStep() (seconds float64, err error) {
+	defer protect("timing a step", &err)
 	c := r.config
 	rows, length := c.BatchSize, c.MaxPositionEmbeddings
 	b := data.Batch{Rows: rows, Length: length, InputIDs: make([]int64, rows*length), Lengths: make([]int32, rows), Targets: int64(rows * (length - 1))}

@@ -31,6 +31,7 @@ func (e *OutputError) Unwrap() error { return e.Err }
 type Interrupted struct {
 	Signal os.Signal
 	Dir    string
+	Resume string // what goes on from Dir: "the same command" or that with another resume
 }
 
 func (e *Interrupted) Error() string {
@@ -41,5 +42,5 @@ func (e *Interrupted) Error() string {
 	if e.Dir == "" {
 		return fmt.Sprintf("interrupted by %s before training began", name)
 	}
-	return fmt.Sprintf("interrupted by %s; saved %s, and the same command goes on from there", name, e.Dir)
+	return fmt.Sprintf("interrupted by %s; saved %s, and %s goes on from there", name, e.Dir, e.Resume)
 }

@@ -69,7 +69,8 @@ func (r *run) epochs() int {
 }
 
 // log reads the loss from the device and records the interval: the mean over all its targets.
-func (r *run) log() error {
+func (r *run) log() (err error) {
+	defer protect("logging", &err)
 	if err := r.read(); err != nil {
 		return err
 	}

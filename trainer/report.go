@@ -101,7 +101,15 @@ func (r *run) sayDone(took time.Duration) {
 	if r.config.Monitoring.TensorBoard {
 		where = append(where, "TensorBoard "+r.config.LoggingDir)
 	}
-	r.infof("%s; to go on from here, run the same command with -set max_steps=%d", strings.Join(where, ", "), 2*r.totalSteps)
+	r.infof("%s; to go on from here, run the same command with%s -set max_steps=%d", strings.Join(where, ", "), strings.TrimPrefix(r.withResume(), " with"), 2*r.totalSteps)
+}
+
+// withResume is what to add to a command that would not resume by itself.
+func (r *run) withResume() string {
+	if r.config.Resume == "auto" {
+		return ""
+	}
+	return " with -resume auto"
 }
 
 func (e *Evaluation) String() string {

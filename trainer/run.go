@@ -112,7 +112,7 @@ func (r *run) run(ctx context.Context) error {
 	}
 	if err := r.train(context.WithoutCancel(ctx)); err != nil { // a signal cancels ctx: the checkpoint is still to be saved
 		if stop, ok := err.(*Interrupted); ok {
-			stop.Dir = r.saved
+			stop.Dir, stop.Resume = r.saved, "the same command"+r.withResume()
 		}
 		r.recordRun("stopped", []monitor.Field{{Name: "reason", Value: err.Error()}})
 		return err
@@ -249,7 +249,7 @@ func (r *run) openSinks(resumeStep int64) error {
 	}
 	sinks := []monitor.Sink{metrics, r.progressBar}
 	if r.config.Monitoring.TensorBoard {
-		tb, err := monitor.OpenTensorBoard(r.fs, r.config.LoggingDir, resumeStep)
+		tb, err := monitor.OpenTensorBoard(r.fs, r.config.LoggingDir, r.id, resumeStep)
 		if err != nil {
 			r.logger.Warnf("logging_dir: %v; training goes on without TensorBoard", err)
 		} else {

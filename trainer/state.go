@@ -22,6 +22,7 @@ type progress struct {
 	Step           int64 `json:"step"`            // windows used, skipped updates included
 	Tokens         int64 `json:"tokens"`          // of all windows, padding not counted
 	PendingTargets int64 `json:"pending_targets"` // whose losses are in the device's sum
+	SkippedAtRead  int64 `json:"skipped_at_read"` // updates skipped when the losses were last read
 
 	Interval tally `json:"interval"` // since the last logged loss
 	Epoch    tally `json:"epoch"`    // since the epoch began
@@ -58,7 +59,9 @@ func (r *run) read() (err error) {
 		t.Targets += r.done.PendingTargets
 	}
 	r.done.PendingTargets = 0
-	return r.checkFinite(loss)
+	err = r.checkFinite(loss)
+	r.done.SkippedAtRead = r.known.skipped
+	return err
 }
 
 // checkFinite refuses a loss that is NaN or infinite. With loss scaling an update whose gradients are not finite is
@@ -76,7 +79,7 @@ func (r *run) checkFinite(loss float64) error {
 	}
 	skipped := int64(r.scaler.skipped.Item())
 	scale := r.scaler.scale.Item()
-	clean := skipped == r.known.skipped
+	clean := skipped == r.done.SkippedAtRead
 	r.known = known{r.done.Step, skipped}
 	switch {
 	case scale < 1.0/(1<<14):

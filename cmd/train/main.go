@@ -30,7 +30,18 @@ Exit codes: 0 done; 1 failed; 2 bad usage or configuration; 3 out of memory; 4 t
 writable; 129, 130, 143 interrupted by SIGHUP, SIGINT, SIGTERM after saving a checkpoint (a second signal stops at once).
 `
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	defer func() { // a bug of this program: one line, not a stack
+		if os.Getenv("FRUGAL_TEST_STACK") != "" {
+			return
+		}
+		if v := recover(); v != nil {
+			text, _, _ := strings.Cut(fmt.Sprint(v), "\n")
+			os.Exit(fail(os.Stderr, 1, "internal error: %s (FRUGAL_TEST_STACK=1 shows where; please report it)", text))
+		}
+	}()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // settings are repeated -set flags.
 type settings []string
@@ -75,7 +86,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if *resume != "" {
-		set = append(set, "resume="+*resume)
+		set = append(set, fmt.Sprintf("resume=%q", *resume))
 	}
 	c, choices, err := config.Load(config.LoadOptions{Path: *path, Set: set, Environ: os.Environ(), CardMemoryGB: trainer.CardMemoryGB})
 	if err != nil {
@@ -102,7 +113,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 func watchSignals() (context.Context, <-chan os.Signal) {
 	ctx, cancel := context.WithCancel(context.Background())
 	arrived, first := make(chan os.Signal, 2), make(chan os.Signal, 1)
-	signal.Notify(arrived, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM} {
+		if !signal.Ignored(s) { // nohup, or a shell's background job: they asked for it to go on
+			signal.Notify(arrived, s)
+		}
+	}
+	signal.Ignore(syscall.SIGPIPE) // a reader of the log that goes away must not end the run
 	go func() {
 		first <- <-arrived
 		cancel()
@@ -130,6 +146,8 @@ func report(stderr io.Writer, err error) int {
 	case errors.As(err, &tensor) && tensor.Kind == torch.OutOfMemory:
 		return fail(stderr, 3, "%v; a smaller batch_size (with more gradient_accumulation_steps), gradient_checkpointing: true or a shorter "+
 			"max_position_embeddings needs less", err)
+	case errors.As(err, &tensor):
+		return fail(stderr, 1, "%v", err)
 	case errors.As(err, &notFinite):
 		return fail(stderr, 4, "%v", err)
 	case errors.As(err, &output), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

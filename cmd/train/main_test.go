@@ -62,8 +62,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 		}
 		want, err := strconv.Atoi(args[0])
 		ts.Check(err)
-		if got := exitCode(ts.Exec(args[1], args[2:]...)); got != want {
-			ts.Fatalf("exit code %d, want %d", got, want)
+		if err := ts.Exec(args[1], args[2:]...); exitCode(err) != want {
+			ts.Fatalf("exit code %d (%v), want %d", exitCode(err), err, want)
 		}
 	},
 	// list DIR writes the paths of the files and empty directories below DIR to stdout, sorted.

@@ -98,7 +98,7 @@ func TestAFullDiskIsOneWarningASinkAndNothingIsLost(t *testing.T) {
 	}
 	log := SetupLog(&stderr, file)
 	metrics := openMetrics(t, full, -1)
-	board, err := OpenTensorBoard(full, "logs", -1)
+	board, err := OpenTensorBoard(full, "logs", "run", -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func BenchmarkRecord(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	board, err := OpenTensorBoard(vfs.OS, dir+"/logs", -1)
+	board, err := OpenTensorBoard(vfs.OS, dir+"/logs", "run", -1)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -59,19 +59,19 @@ const eventFilePrefix = "events.out.tfevents."
 var eventFiles atomic.Int64
 
 // OpenTensorBoard begins an event file in dir, making the directory. With resumeStep ≥ 0 what the event files of earlier
-// sessions hold past that step is cut. With resumeStep < 0 they stay as they are, but TensorBoard no longer shows them: two
+// sessions of the same runID hold past that step is cut. With resumeStep < 0 they stay as they are, but TensorBoard no longer shows them: two
 // runs in one directory are one run to it.
-func OpenTensorBoard(fsys vfs.FS, dir string, resumeStep int64) (Sink, error) {
+func OpenTensorBoard(fsys vfs.FS, dir, runID string, resumeStep int64) (Sink, error) {
 	if err := fsys.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("tensorboard: %w", err)
 	}
 	if resumeStep >= 0 {
-		if err := cutEventFiles(fsys, dir, resumeStep); err != nil {
+		if err := cutEventFiles(fsys, dir, runID, resumeStep); err != nil {
 			return nil, fmt.Errorf("tensorboard: %w", err)
 		}
 	}
 	now := time.Now()
-	name, err := eventFileName(fsys, dir, now)
+	name, err := eventFileName(fsys, dir, runID, now)
 	if err != nil {
 		return nil, fmt.Errorf("tensorboard: %w", err)
 	}
@@ -92,9 +92,9 @@ func openEventFile(fsys vfs.FS, path string, now time.Time, resumeStep int64) (S
 	return t, nil
 }
 
-// eventFileName is events.out.tfevents.TIME.HOST.PID.N. Readers take the files of a directory in the order of their names,
+// eventFileName is events.out.tfevents.TIME.HOST.PID.N.RUN. Readers take the files of a directory in the order of their names,
 // so TIME is later than every other there, even where the clock went back or two sessions began in one second.
-func eventFileName(fsys vfs.FS, dir string, now time.Time) (string, error) {
+func eventFileName(fsys vfs.FS, dir, runID string, now time.Time) (string, error) {
 	entries, err := fsys.ReadDir(dir)
 	if err != nil {
 		return "", err
@@ -112,7 +112,7 @@ func eventFileName(fsys vfs.FS, dir string, now time.Time) (string, error) {
 	if err != nil {
 		host = "localhost"
 	}
-	return fmt.Sprintf("%s%010d.%s.%d.%d", eventFilePrefix, seconds, host, os.Getpid(), eventFiles.Add(1)-1), nil
+	return fmt.Sprintf("%s%010d.%s.%d.%d.%s", eventFilePrefix, seconds, host, os.Getpid(), eventFiles.Add(1)-1, runID), nil
 }
 
 // Write appends the Record's values as one event, in one write call: what a killed run wrote can be read.

@@ -177,7 +177,7 @@ func TestTagsOfEachEvent(t *testing.T) {
 
 func openBoard(t *testing.T, fsys vfs.FS, resumeStep int64) Sink {
 	t.Helper()
-	sink, err := OpenTensorBoard(fsys, "logs", resumeStep)
+	sink, err := OpenTensorBoard(fsys, "logs", "run", resumeStep)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestEventFileNamesSortByAge(t *testing.T) {
 	write(t, disk, "logs/other", "")
 	for i := range 3 {
 		now := time.Unix(1700000000, 0) // the clock went back, and stands
-		name, err := eventFileName(disk, "logs", now)
+		name, err := eventFileName(disk, "logs", "run", now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -287,7 +287,7 @@ func TestOpeningTensorBoardFailsWithTheFilesName(t *testing.T) {
 	for at, injector := range vfs.EveryFault(vfs.FailAt, syscall.EACCES) {
 		disk := vfs.NewMem()
 		openBoard(t, disk, -1).Write(lossRecord(10))
-		_, err := OpenTensorBoard(vfs.Fault(disk, injector.Decide), "logs", 5)
+		_, err := OpenTensorBoard(vfs.Fault(disk, injector.Decide), "logs", "run", 5)
 		if injector.Fired() == nil {
 			break
 		}
@@ -317,4 +317,23 @@ func FuzzEventsThrough(f *testing.F) {
 		}
 		eventPosition(file) // without its checksums: whatever comes
 	})
+}
+
+func TestAnotherRunsEventFilesInTheDirectoryStayWhole(t *testing.T) {
+	disk := vfs.NewMem()
+	other, err := OpenTensorBoard(disk, "logs", "other", -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step := int64(1); step <= 3; step++ {
+		other.Write(lossRecord(step))
+	}
+	entries, _ := disk.ReadDir("logs")
+	before := read(t, disk, "logs/"+entries[0].Name())
+	if _, err := OpenTensorBoard(disk, "logs", "run", 1); err != nil {
+		t.Fatal(err)
+	}
+	if read(t, disk, "logs/"+entries[0].Name()) != before {
+		t.Error("a resume cut the event file of another run")
+	}
 }

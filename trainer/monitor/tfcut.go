@@ -16,15 +16,15 @@ import (
 	"frugal/trainer/internal/vfs"
 )
 
-// cutEventFiles drops from every event file in dir what lies past step. START alone would do for TensorBoard's reader in
+// cutEventFiles drops from the event files of this run in dir what lies past step. START alone would do for TensorBoard's reader in
 // Python; the faster one that it uses by default shows a void step until the same tag reaches that step again.
-func cutEventFiles(fsys vfs.FS, dir string, step int64) error {
+func cutEventFiles(fsys vfs.FS, dir, runID string, step int64) error {
 	entries, err := fsys.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), eventFilePrefix) && !entry.IsDir() {
+		if strings.HasPrefix(entry.Name(), eventFilePrefix) && strings.HasSuffix(entry.Name(), "."+runID) && !entry.IsDir() {
 			if err := cutEventFile(fsys, filepath.Join(dir, entry.Name()), step); err != nil {
 				return err
 			}

@@ -56,6 +56,7 @@ var arrows = map[string]row{
 	"scripts":                  {"", "tests of the scripts"},
 	"scripts/htmltext":         {"", "a filter for scripts/fetch-corpus.sh"},
 	"bench/tokenizer":          {"trainer/tokenizer", "the tokenizer beside others"},
+	"bench/train":              {"", "it runs the program beside PyTorch's, as a user would"},
 }
 
 // usesDisk are the packages whose files all go through a vfs.FS, so that tests can crash the disk below them.
