@@ -68,8 +68,11 @@ func (b *bench) output(c *exec.Cmd) ([]byte, error) {
 	c.Stdout, c.Stderr = &stdout, &stderr
 	c.Env = b.environ()
 	if err := c.Run(); err != nil {
-		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
-		return nil, fmt.Errorf("%s: %w: %s", filepath.Base(c.Path), cmp.Or(b.ctx.Err(), err), lines[len(lines)-1])
+		err = fmt.Errorf("%s: %w", filepath.Base(c.Path), cmp.Or(b.ctx.Err(), err))
+		if complaint := strings.TrimSpace(stderr.String()); complaint != "" {
+			err = fmt.Errorf("%w: %s", err, complaint[strings.LastIndex(complaint, "\n")+1:])
+		}
+		return nil, err
 	}
 	return stdout.Bytes(), nil
 }
