@@ -3,6 +3,7 @@
 #   make help     shows the rest
 
 SHELL       := /usr/bin/env bash -o pipefail
+PYTHON      ?= python3
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Packages that reach libtorch, found by what they import, and all others, which need neither it nor a C++ compiler.
@@ -45,8 +46,13 @@ native: libtorch ## tests of what stands on libtorch
 collector: libtorch ## the tests of torch and trainer again, shorter, under a busy collector
 	GODEBUG=cgocheck=1 GOGC=1 go test -count=1 -short $(filter frugal/torch% frugal/trainer%,$(NATIVE))
 
-bench: libtorch ## speed and memory beside PyTorch (python3 with torch 2.11, numpy, safetensors), as bench/README.md explains them
-	go run ./bench/train -python python3 -rounds 3
+# The peers are Python's: pip install torch==2.11.0 numpy safetensors tokenizers==0.23.3 tiktoken==0.14.0, and PYTHON names
+# the python3 that has them. bench/README.md explains the figures.
+bench: libtorch ## speed and memory beside PyTorch's and Hugging Face's, where PYTHON has them
+	@if $(PYTHON) -c 'import tokenizers, tiktoken' 2>/dev/null; then $(PYTHON) bench/tokenizer/peers.py corpus/pt; \
+		else echo '$(PYTHON) has no tokenizers and tiktoken: no race of tokenizers'; fi
+	@if $(PYTHON) -c 'import torch, numpy, safetensors' 2>/dev/null; then go run ./bench/train -python $(PYTHON) -rounds 3; \
+		else echo '$(PYTHON) has no torch, numpy and safetensors: no race of training'; fi
 
 libtorch: # into third_party/, unless it is there
 	@scripts/install-libtorch.sh --auto
