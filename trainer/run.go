@@ -78,7 +78,11 @@ func Run(ctx context.Context, o Options) error {
 	defer thread.Stop()
 	return torch.Call(thread, func() error {
 		defer r.close()
-		return r.run(ctx)
+		err := r.run(ctx)
+		if err != nil && r.logger != nil { // the caller tells the person; who looks later finds it here
+			monitor.LogToFile(r.logger, logrus.ErrorLevel, err.Error())
+		}
+		return err
 	})
 }
 

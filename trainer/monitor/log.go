@@ -139,3 +139,8 @@ func endsMidLine(file vfs.File, size int64) bool {
 	n, _ := file.ReadAt(last, size-1)
 	return n == 1 && !bytes.Equal(last, []byte("\n"))
 }
+
+// LogToFile writes a line to the log's file and not to the console: for what the console says otherwise.
+func LogToFile(log *logrus.Logger, level logrus.Level, text string) {
+	log.WithField(fileOnly, true).Log(level, text)
+}

@@ -80,7 +80,7 @@ func (p *Progress) Write(r Record) error {
 	if p.console.mode == modePlain {
 		p.log.Info(line)
 	} else {
-		p.log.WithField(fileOnly, true).Info(line)
+		LogToFile(p.log, logrus.InfoLevel, line)
 	}
 	return nil
 }
