@@ -353,7 +353,7 @@ func (r *run) buildModel() (err error) {
 		r.onClose(r.scaler.free)
 	}
 	r.schedule = Schedule{Kind: c.LRSchedule, Rate: c.LearningRate, MinRatio: c.MinLRRatio, Warmup: int64(c.WarmupSteps), Total: r.totalSteps}
-	r.infof("model: %s parameters, %d layers of width %d, %d heads, %s tokens, %s positions", monitor.FormatCount(m.NumParameters()), m.NumLayers,
+	r.infof("model: %s parameters, num_layers %d, hidden_size %d, num_heads %d, vocab_size %s, max_position_embeddings %s", monitor.FormatCount(m.NumParameters()), m.NumLayers,
 		m.HiddenSize, m.NumHeads, monitor.FormatCount(int64(m.VocabSize)), monitor.FormatCount(int64(m.MaxPositionEmbeddings)))
 	return nil
 }

@@ -16,6 +16,11 @@ func (r *run) train(ctx context.Context) error {
 	defer windows.stop()
 	r.progressBar.Start(monitor.Plan{FirstStep: r.done.Step, TotalSteps: r.totalSteps, Epochs: r.epochs()})
 	r.clock = newStopwatch(r.done.Step)
+	if r.done.Step == 0 && r.config.EvalSteps > 0 && r.data.EvalBatches() > 0 { // where it starts from, as nanoGPT shows it
+		if err := r.recordEvaluation(); err != nil {
+			return err
+		}
+	}
 
 	for r.done.Step < r.totalSteps {
 		window, err := windows.next()

@@ -98,7 +98,7 @@ func (r *run) sayDone(took time.Duration) {
 	r.infof("done: %s steps, %s tokens, %s in this session; peak memory %s", monitor.FormatCount(r.done.Step), monitor.FormatCount(r.done.Tokens),
 		monitor.FormatDuration(took), monitor.FormatBytes(r.peakMemory()))
 	where := []string{"model " + filepath.Join(out, "final_model"), "checkpoint " + r.saved, "metrics " + filepath.Join(out, "metrics.jsonl")}
-	if r.config.Monitoring.TensorBoard {
+	if r.tensorBoard {
 		where = append(where, "TensorBoard "+r.config.LoggingDir)
 	}
 	r.infof("%s; to go on from here, run the same command with%s -set max_steps=%d", strings.Join(where, ", "), strings.TrimPrefix(r.withResume(), " with"), 2*r.totalSteps)

@@ -63,6 +63,7 @@ type run struct {
 	saved      string // directory of the newest checkpoint of this session
 
 	monitor        *monitor.Monitor
+	tensorBoard    bool // its event file is open
 	progressBar    *monitor.Progress
 	stats          monitor.SystemStats
 	clock          *stopwatch
@@ -258,6 +259,7 @@ func (r *run) openSinks(resumeStep int64) error {
 			r.logger.Warnf("logging_dir: %v; training goes on without TensorBoard", err)
 		} else {
 			sinks = append(sinks, tb)
+			r.tensorBoard = true
 		}
 	}
 	r.stats = monitor.NewSystemStats(r.fs)

@@ -3,6 +3,8 @@ package monitor
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -291,4 +293,14 @@ func FuzzLinesThrough(f *testing.F) {
 			t.Fatalf("what was kept, %d bytes, is cut to %d the second time", size, again)
 		}
 	})
+}
+
+func TestAMetricsFileThatIsADeviceIsRefused(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "metrics.jsonl")
+	if err := os.Symlink("/dev/full", link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenJSONL(vfs.OS, link, 3); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("error %v", err)
+	}
 }
