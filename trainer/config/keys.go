@@ -66,8 +66,8 @@ var keys = []key{
 	{"cpu_offload", word{string(OffloadOff), string(OffloadOptimizer), string(OffloadFull)}, string(OffloadOff), "true: master weights and optimizer moments stay in the host's memory; full: the blocks' weights as well."},
 	{"memory_budget_gb", between(0, 1e6), 0.0, "Choose batch size, accumulation, checkpointing and offload so that training fits in this many GiB at the same effective batch size. 0: do not choose."},
 
-	{"eval_steps", whole{0, maxCount}, 500, "Updates between evaluations. 0: never."},
-	{"save_steps", whole{0, maxCount}, 1000, "Updates between checkpoints. 0: never."},
+	{"eval_steps", whole{0, maxCount}, 500, "Updates between evaluations; there is one before the first update and one at the end, too. 0: never."},
+	{"save_steps", whole{0, maxCount}, 1000, "Updates between checkpoints. 0: only at the end and on a signal."},
 	{"logging_steps", whole{1, maxCount}, 10, "Updates between lines of the log."},
 	{"max_checkpoints", whole{1, 1_000_000}, 3, "Checkpoints kept; the oldest goes when a newer one has been verified."},
 	{"output_dir", path, "./output", "Checkpoints, the final model, metrics.jsonl and train.log. One run at a time uses it."},
