@@ -87,9 +87,9 @@ func TestCompare(t *testing.T) {
 		want    string // "": equal enough
 	}{
 		"equal":                           {curve(8, 4), 0, ""},
-		"a later loss within tolerance":   {curve(8, 4.0002), 5e-5, ""},
-		"a later loss beyond it":          {curve(8, 4.002), 0, "step 2"},
-		"a first loss as far as a later":  {curve(8.0004, 4), 0, "step 1"},
+		"a later loss within tolerance":   {curve(8, 4.00002), 5e-6, ""},
+		"a later loss beyond it":          {curve(8, 4.0002), 0, "step 2"},
+		"a first loss as far as a later":  {curve(8.00004, 4), 0, "step 1"},
 		"not a number":                    {curve(math.NaN(), 4), 0, "step 1"},
 		"norms of the gradients differ":   {otherNorm, 0, "step 2"},
 		"both, of which the first counts": {curve(9, 5), 0, "step 1"},

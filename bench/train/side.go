@@ -44,8 +44,8 @@ type tolerance struct{ loss, gradNorm float64 }
 // tolerances by precision. The first step starts from the same weights and must agree more closely, so closely in bf16 that
 // a side which computes in fp32 is found out. Later the weights differ by what was rounded differently in earlier steps.
 var tolerances = map[string]struct{ first, later tolerance }{
-	"fp32": {tolerance{2e-6, 2e-5}, tolerance{1e-4, 1e-3}},
-	"bf16": {tolerance{5e-6, 5e-5}, tolerance{1e-3, 2e-2}},
+	"fp32": {tolerance{2e-6, 2e-5}, tolerance{1e-5, 1e-4}},
+	"bf16": {tolerance{5e-6, 1e-4}, tolerance{3e-4, 1e-2}},
 }
 
 // quiet is how many processors may be busy with something else for a run to count. Threads that wait for each other suffer
