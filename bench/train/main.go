@@ -90,14 +90,14 @@ type versions struct {
 
 // testCase is a model in a precision, and what came out of it, one pair a round.
 type testCase struct {
-	model         model
-	precision     string
-	folder        string
-	settings      string // a file that both sides read
-	rows          string // the peer's tokens
-	tokensPerStep int
-	ours, peer    []result
-	difference    float64 // the largest relative difference of two losses
+	model      model
+	decided    decided
+	precision  string
+	folder     string
+	settings   string // a file that both sides read
+	rows       string // the peer's tokens
+	ours, peer []result
+	difference float64 // the largest relative difference of two losses
 }
 
 // prepare builds our programs, asks for the versions and makes the input of every case.

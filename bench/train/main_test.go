@@ -147,10 +147,11 @@ func TestTableHasMediansAndPairedRatios(t *testing.T) {
 	run := func(speed, others float64) result {
 		return result{speed: speed, memory: 100, firstStep: 2, others: others}
 	}
-	c := &testCase{model: models[1], precision: "fp32", ours: []result{run(10, 0), run(30, 0), run(40, 0)}, peer: []result{run(10, 0), run(20, 0), run(80, 0)}}
+	c := &testCase{model: models[1], precision: "fp32", decided: decided{Layers: 4, Width: 192, Heads: 3, VocabSize: 257, BatchSize: 8, Positions: 128},
+		ours: []result{run(10, 0), run(30, 0), run(40, 0)}, peer: []result{run(10, 0), run(20, 0), run(80, 0)}}
 	b.cases = []*testCase{c}
 	text := b.markdown("a processor")
-	for _, want := range []string{"| demo fp32 | tokens per second | 30 | 20 | 1.00 (0.50–1.50) |", "a processor", "-rounds 3 -steps 8", "0.00 processors busy."} {
+	for _, want := range []string{"| demo fp32 | tokens per second | 30 | 20 | 1.00 (0.50–1.50) |", "demo: 4 layers of width 192, 3 heads, 257 tokens, batch 8 × 128. ", "a processor", "-rounds 3 -steps 8", "0.00 processors busy."} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}

@@ -53,9 +53,11 @@ func (b *bench) markdown(machine string) string {
 // remarks are the sentences below the table.
 func (b *bench) remarks(s *strings.Builder) {
 	s.WriteString("\n")
-	for _, m := range models {
-		if slices.ContainsFunc(b.cases, func(c *testCase) bool { return c.model.name == m.name }) {
-			fmt.Fprintf(s, "%s: %s. ", m.name, m.description)
+	described := ""
+	for _, c := range b.cases {
+		if c.model.name != described {
+			fmt.Fprintf(s, "%s: %v. ", c.model.name, c.decided)
+			described = c.model.name
 		}
 	}
 	fmt.Fprintf(s, "%d rounds of %d steps, of which the first %d are not timed. Largest relative difference between the two sides' losses: ", b.rounds, b.steps, b.dropped)

@@ -112,7 +112,7 @@ func (b *bench) time(c *testCase, side string, command *exec.Cmd) (r result, err
 	for _, s := range r.steps[b.dropped:] {
 		seconds = append(seconds, s.Seconds)
 	}
-	r.speed = float64(c.tokensPerStep) / median(seconds)
+	r.speed = float64(c.decided.BatchSize*c.decided.Positions) / median(seconds)
 	r.firstStep = r.steps[0].Time.Sub(start).Seconds()
 	return r, nil
 }

@@ -24,21 +24,21 @@ var corpus = []string{"corpus/pt/01-historias.txt", "corpus/pt/02-artigos.txt", 
 
 // model is a configuration file, or the defaults where there is none, and what it sets beside.
 type model struct {
-	name, description string
-	config            string
-	tokenizer         string // bench/tokenizer's command for it: new (GPT-2's) or bytes
-	settings          map[string]any
+	name      string
+	config    string
+	tokenizer string // bench/tokenizer's command for it: new (GPT-2's) or bytes
+	settings  map[string]any
 }
 
 var models = []model{
-	{"6x384", "6 layers of width 384, 6 heads, 50257 tokens, batch 4 × 256", "", "new", map[string]any{
+	{"6x384", "", "new", map[string]any{
 		"hidden_size": 384, "num_layers": 6, "num_heads": 6, "intermediate_size": 1536, "max_position_embeddings": 256, "batch_size": 4,
 		"tokenizer": map[string]any{"type": "gpt2"}}},
-	{"demo", "configs/demo-pt.yaml: 4 layers of width 192, 4 heads, 257 tokens, batch 8 × 256", "configs/demo-pt.yaml", "bytes", nil},
+	{"demo", "configs/demo-pt.yaml", "bytes", nil},
 }
 
 // settings are those of every run: no work but the training. The rate is low: at 1e-3 the demo's loss leaps once on its way
-// down, which magnifies rounding, in bf16 to a relative 4e-4 between two runs of PyTorch with the rows of a batch in another order.
+// down, which magnifies rounding, in bf16 to a relative 4e-4 between two runs of PyTorch that differ in nothing but threads.
 func (b *bench) settings(c *testCase, vocabSize int) map[string]any {
 	return map[string]any{
 		"vocab_size": vocabSize, "precision": c.precision, "device": "cpu", "threads": b.threads, "dropout": 0, "seed": 1337,
@@ -82,15 +82,23 @@ func (b *bench) newCase(name, precision string) (*testCase, error) {
 	if _, err := b.peer("init", c.settings, filepath.Join(c.folder, "init")); err != nil {
 		return nil, err
 	}
-	c.tokensPerStep = settings.BatchSize * settings.Positions
+	c.decided = settings
 	return c, writeTokens(c.folder, ids, b.steps*settings.BatchSize, settings.Positions, settings.Seed)
 }
 
-// decided are the settings that the tokens depend on.
+// decided are settings, as the configuration file and we set them, that the tokens and the report depend on.
 type decided struct {
+	Layers    int    `json:"num_layers"`
+	Width     int    `json:"hidden_size"`
+	Heads     int    `json:"num_heads"`
+	VocabSize int    `json:"vocab_size"`
 	BatchSize int    `json:"batch_size"`
 	Positions int    `json:"max_position_embeddings"`
 	Seed      uint64 `json:"seed"`
+}
+
+func (d decided) String() string {
+	return fmt.Sprintf("%d layers of width %d, %d heads, %d tokens, batch %d × %d", d.Layers, d.Width, d.Heads, d.VocabSize, d.BatchSize, d.Positions)
 }
 
 // writeSettings starts from what our trainer makes of the model's configuration.
