@@ -80,7 +80,7 @@ func drawConfig(t *rapid.T, dir string) *TrainingConfig {
 				t.Fatalf("%s is refused: %v", content, p)
 			}
 		}
-		t.Skip(err)
+		t.Skipf("drawn settings that contradict each other, which rapid replaces: %v", err)
 	}
 	return c
 }

@@ -6,7 +6,7 @@ package gpt2
 import "frugal/torch"
 
 // chunkElements bounds a chunk's logits: 64 MiB in fp32. With fewer rows than minChunkRows products run below the processor's
-// speed; chunks three times as large gain 5%.
+// speed. 1,024 rows in place of 256 gain 12% of the head's time in bf16 and nothing in fp32, for four times the memory.
 const (
 	chunkElements = 1 << 24
 	minChunkRows  = 128

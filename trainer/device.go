@@ -1,0 +1,102 @@
+package trainer
+
+// The device, its threads and the precision: what is chosen, and why.
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/cpu"
+
+	"frugal/torch"
+	"frugal/trainer/config"
+)
+
+func (r *run) buildDevice() (err error) {
+	defer protect("setting up the device", &err)
+	device, reason, err := chooseDevice(r.config.Device)
+	if err != nil {
+		return r.problem("device", r.config.Device, err.Error())
+	}
+	r.device = device
+	r.infof("device: %s (%s)", device, reason)
+	if r.config.Threads > 0 {
+		torch.SetNumThreads(r.config.Threads)
+	} else {
+		r.infof("threads: %d (libtorch's choice for %d processors)", torch.NumThreads(), runtime.NumCPU())
+	}
+	name, why := config.ResolvePrecision(r.config, deviceTypeName(device), cpuHasBF16())
+	r.infof("precision: %s (%s)", name, why)
+	switch name {
+	case "fp16":
+		r.precision = torch.Float16
+		if device.Type == torch.CPUType {
+			r.logger.Warn("precision: fp16 on a CPU is correct but about a thousand times slower than bf16 or fp32")
+		}
+	case "bf16":
+		r.precision = torch.BFloat16
+	default:
+		r.precision = torch.Float32
+	}
+	return nil
+}
+
+func deviceTypeName(d torch.Device) string {
+	if d.Type == torch.CPUType {
+		return "cpu"
+	}
+	return "cuda"
+}
+
+// chooseDevice resolves auto, cpu, cuda and cuda:N.
+func chooseDevice(name string) (torch.Device, string, error) {
+	if name == "cpu" {
+		return torch.CPU, "device is cpu", nil
+	}
+	ok, reason := torch.CUDAAvailable()
+	if !ok {
+		if name == "auto" {
+			return torch.CPU, reason, nil
+		}
+		return torch.CPU, "", errors.New("there is no CUDA here: " + reason)
+	}
+	n, err := torch.CUDADeviceCount()
+	if err != nil {
+		return torch.CPU, "", err
+	}
+	index := 0
+	if _, digits, given := strings.Cut(name, ":"); given {
+		if index, err = strconv.Atoi(digits); err != nil || index >= n {
+			return torch.CPU, "", fmt.Errorf("want a card from cuda:0 to cuda:%d", n-1)
+		}
+	}
+	return torch.CUDA(index), fmt.Sprintf("%d CUDA card(s) found", n), nil
+}
+
+// cpuHasBF16 says whether products in bf16 have instructions of their own here.
+func cpuHasBF16() bool { return cpu.X86.HasAVX512BF16 || cpu.X86.HasAMXBF16 || hasARMBF16() }
+
+// hasARMBF16 asks the kernel: HWCAP2_BF16 of arm64.
+func hasARMBF16() bool {
+	if runtime.GOARCH != "arm64" {
+		return false
+	}
+	text, err := os.ReadFile("/proc/cpuinfo")
+	return err == nil && strings.Contains(string(text), " bf16")
+}
+
+// CardMemoryGB is the memory of the first CUDA card in GiB, for preset: auto.
+func CardMemoryGB() (gb float64, ok bool, why string) {
+	if ok, reason := torch.CUDAAvailable(); !ok {
+		return 0, false, reason
+	}
+	m, err := torch.MemoryStats(torch.CUDA(0))
+	if err != nil {
+		return 0, false, err.Error()
+	}
+	return float64(m.Total) / (1 << 30), true, ""
+}
