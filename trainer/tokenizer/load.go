@@ -123,11 +123,11 @@ func parse(data []byte, end string) (*Tokenizer, error) {
 	if err := unmarshal(data, &f, false); err != nil {
 		return nil, err
 	}
-	s, err := f.settings()
+	model, err := f.model() // first: a WordPiece file should hear that it is one, not which normalizer it has
 	if err != nil {
 		return nil, err
 	}
-	model, err := f.model()
+	s, err := f.settings()
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (f *file) model() (*fileModel, error) {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	if kind.Type != "" && kind.Type != "BPE" {
-		return nil, fmt.Errorf("model: type %s is not supported, only BPE", quote(kind.Type))
+		return nil, fmt.Errorf("only byte-level BPE is supported, this is %s", strings.Trim(quote(kind.Type), `"`))
 	}
 	if err := unmarshal(f.Model, &m, true); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
