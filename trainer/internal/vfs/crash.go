@@ -3,6 +3,7 @@
 package vfs
 
 import (
+	"bytes"
 	"io/fs"
 	"math/rand/v2"
 	"slices"
@@ -20,7 +21,8 @@ const (
 	// KeepSome keeps each change of a directory and each file's new contents by the toss of a coin.
 	KeepSome
 	// Torn keeps the changes of directories up to some moment, and of unsynced contents a mixture: sectors old, new or
-	// zero, at a length in between. It is what a file renamed before its Sync looks like.
+	// zero, at a length in between. It is what a file renamed before its Sync looks like. A sector whose synced bytes were
+	// not overwritten is old or new: an append does not harm what stands before it.
 	Torn
 )
 
@@ -149,7 +151,11 @@ func (c *crash) torn(before, after []byte) []byte {
 	mixed := make([]byte, shortest+c.rng.IntN(longest-shortest+1))
 	for at := 0; at < len(mixed); at += sector {
 		piece := mixed[at:min(at+sector, len(mixed))]
-		switch c.rng.IntN(3) {
+		outcomes := 3
+		if both := min(at+len(piece), shortest); at < both && bytes.Equal(before[at:both], after[at:both]) {
+			outcomes = 2
+		}
+		switch c.rng.IntN(outcomes) {
 		case 0:
 			copy(piece, before[min(at, len(before)):])
 		case 1:

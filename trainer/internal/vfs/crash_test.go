@@ -176,6 +176,28 @@ func TestATornFileIsAMixture(t *testing.T) {
 	}
 }
 
+func TestATornAppendLeavesWhatWasSynced(t *testing.T) {
+	for _, c := range []struct{ synced, appended int }{{3 * sector, 2 * sector}, {sector + 9, 5}, {7, 4 * sector}, {2*sector + 100, sector}} {
+		m := NewMem()
+		kept := bytes.Repeat([]byte("k"), c.synced)
+		write(m, "a", string(kept), true)
+		m.SyncDir("/")
+		f, _ := m.OpenFile("a", os.O_WRONLY|os.O_APPEND, 0)
+		f.Write(bytes.Repeat([]byte("n"), c.appended))
+		torn := false
+		for seed := range uint64(100) {
+			got, err := ReadFile(m.Crash(Torn, seed), "a")
+			if err != nil || !bytes.HasPrefix(got, kept) {
+				t.Fatalf("%d bytes appended to %d, seed %d: of the synced ones %q are left, %v", c.appended, c.synced, seed, got[:min(len(got), c.synced)], err)
+			}
+			torn = torn || len(got) > c.synced && len(got) < c.synced+c.appended
+		}
+		if !torn {
+			t.Errorf("%d bytes appended to %d: never torn", c.appended, c.synced)
+		}
+	}
+}
+
 // Whatever was done before, a file that was synced together with every directory above it is there after any crash.
 func TestWhatWasSyncedSurvivesAnyCrash(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
