@@ -162,6 +162,32 @@ func TestTheOldestBeyondKeepAreRemoved(t *testing.T) {
 	})
 }
 
+func TestPruneFinishesWhatAKillLeft(t *testing.T) {
+	both(t, func(t *testing.T, fsys vfs.FS, dir string) {
+		all := open(t, fsys, dir, 0)
+		for _, step := range []int64{7, 8, 9, 10} {
+			save(t, all, step, "a")
+		}
+		for _, c := range []struct {
+			keep int
+			safe int64
+			want string
+		}{
+			{0, 10, "model_step_10 model_step_7 model_step_8 model_step_9"},
+			{4, 10, "model_step_10 model_step_7 model_step_8 model_step_9"},
+			{3, 10, "model_step_10 model_step_8 model_step_9"},
+			{2, 8, "model_step_10 model_step_8"},  // 10 was passed over: 8 is what the run stands on
+			{2, 99, "model_step_10 model_step_8"}, // it stands on one of another directory
+			{1, 8, "model_step_8"},
+		} {
+			open(t, fsys, dir, c.keep).Prune(c.safe)
+			if got := names(t, fsys, dir); got != c.want {
+				t.Errorf("keep %d, safe %d: left %s, want %s", c.keep, c.safe, got, c.want)
+			}
+		}
+	})
+}
+
 func TestAnExistingCheckpointStaysIfIdenticalElseIsReplaced(t *testing.T) {
 	both(t, func(t *testing.T, fsys vfs.FS, dir string) {
 		s := open(t, fsys, dir, 0)

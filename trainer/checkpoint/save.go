@@ -32,7 +32,7 @@ func (s *Store) Save(ctx context.Context, step int64, info Info, files []File) (
 	if err := s.save(ctx, name, step, info, files); err != nil {
 		return "", fmt.Errorf("checkpoint %s: %w", dir, err)
 	}
-	s.prune(step)
+	s.Prune(step)
 	return dir, nil
 }
 

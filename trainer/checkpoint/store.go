@@ -153,9 +153,11 @@ func (s *Store) freeName(name string) (string, error) {
 	}
 }
 
-// prune removes the oldest directories beyond Keep, never the one of step saved. A failure is logged and no more: what was
-// saved is safe, and the next Save or Open tries again.
-func (s *Store) prune(saved int64) {
+// Prune removes the oldest checkpoints beyond Keep, never the one of step safe, which the run stands on. Save does so for what
+// it saved; a run that was killed between the two leaves one checkpoint more, which is removed by calling Prune with the step
+// that it is resumed from. A failure is logged and no more: the newer checkpoints are there, and the next Save or Open tries
+// again.
+func (s *Store) Prune(safe int64) {
 	if s.Keep == 0 {
 		return
 	}
@@ -165,9 +167,14 @@ func (s *Store) prune(saved int64) {
 		return
 	}
 	// Files and symbolic links of such a name are somebody else's.
-	found = slices.DeleteFunc(found, func(c candidate) bool { return !c.isDir || c.step == saved })
+	found = slices.DeleteFunc(found, func(c candidate) bool { return !c.isDir })
+	room := s.Keep
+	others := slices.DeleteFunc(slices.Clone(found), func(c candidate) bool { return c.step == safe })
+	if len(others) < len(found) {
+		room--
+	}
 	var doomed []string
-	for _, c := range found[min(len(found), s.Keep-1):] {
+	for _, c := range others[min(len(others), room):] {
 		if err := s.retire(c.name); err != nil {
 			s.Log("old checkpoint %s stays: %v", s.path(c.name), err)
 			continue
