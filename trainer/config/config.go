@@ -139,9 +139,6 @@ const (
 // EffectiveBatchSize is the number of rows that one update sees.
 func (c *TrainingConfig) EffectiveBatchSize() int { return c.BatchSize * c.GradientAccumulationSteps }
 
-// HeadSize is the width of one attention head.
-func (c *TrainingConfig) HeadSize() int { return c.HiddenSize / c.NumHeads }
-
 // Default is the configuration that no file, variable or flag has touched.
 func Default() *TrainingConfig {
 	c, _, err := Load(LoadOptions{})

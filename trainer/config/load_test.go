@@ -202,9 +202,6 @@ func TestEffectiveBatchSizeHoldsForItsOwnLayer(t *testing.T) {
 	if got := c.EffectiveBatchSize(); got != 128 {
 		t.Errorf("effective batch size %d, want 128", got)
 	}
-	if got := c.HeadSize(); got != 64 {
-		t.Errorf("head size %d, want 64", got)
-	}
 	mustLoad(t, LoadOptions{Set: []string{"effective_batch_size=64", "batch_size=8"}})
 }
 
