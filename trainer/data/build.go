@@ -32,7 +32,7 @@ func (k *keeper) write(ctx context.Context) (*header, error) {
 		return nil, err
 	}
 	took, size := time.Since(started).Seconds(), float64(k.corpus.size())
-	k.options.Log("tokenised %d files, %.1f MB, in %.1f s (%.1f MB/s)", len(k.corpus.sources), size/1e6, took, size/1e6/max(took, 1e-3))
+	k.options.Log("tokenised %s, %.1f MB, in %.1f s (%.1f MB/s)", counted(int64(len(k.corpus.sources)), "file"), size/1e6, took, size/1e6/max(took, 1e-3))
 	return h, nil
 }
 

@@ -90,8 +90,8 @@ func (d *Dataset) openCache(ctx context.Context, c *corpus) (*cache, error) {
 	}
 	d.caches = append(d.caches, found)
 	h := found.header
-	o.Log("token cache %s: %d documents, %d tokens, %d bytes of text; %d empty documents passed over",
-		k.name, h.documents, h.tokens, h.bytes, h.skipped)
+	o.Log("token cache %s: %s, %s, %s of text; %s passed over",
+		k.name, counted(h.documents, "document"), counted(h.tokens, "token"), counted(h.bytes, "byte"), counted(h.skipped, "empty document"))
 	if h.sections == 0 {
 		return nil, noText(c, h.skipped)
 	}
@@ -102,7 +102,7 @@ func noText(c *corpus, skipped int64) error {
 	if len(c.sources) == 1 {
 		return fmt.Errorf("data: %s: holds no text (empty documents: %d)", c.sources[0].path, skipped)
 	}
-	return fmt.Errorf("data: %s and %d more files hold no text (empty documents: %d)", c.sources[0].path, len(c.sources)-1, skipped)
+	return fmt.Errorf("data: %s and %s hold no text (empty documents: %d)", c.sources[0].path, counted(int64(len(c.sources)-1), "more file"), skipped)
 }
 
 // identity covers what decides the ids of a text, apart from the text.

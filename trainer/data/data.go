@@ -162,11 +162,20 @@ func (d *Dataset) makeRows(train, eval *stream) error {
 
 func tooSmall(s Split, o Options) error {
 	if !o.Packing {
-		return fmt.Errorf("data: the training corpus has %d documents and %d tokens, none a row of 2 or more: give it more text",
-			s.Documents, s.Tokens)
+		return fmt.Errorf("data: the training corpus has %s and %s, none a row of 2 or more: give it more text",
+			counted(s.Documents, "document"), counted(s.Tokens, "token"))
 	}
-	return fmt.Errorf("data: the training corpus has %d tokens in %d documents, too few for one row of %d: "+
-		"give it more text, lower max_position_embeddings, or set data.packing to false", s.Tokens, s.Documents, o.Positions)
+	return fmt.Errorf("data: the training corpus has %s in %s, too few for one row of %d: "+
+		"give it more text, lower max_position_embeddings, or set data.packing to false",
+		counted(s.Tokens, "token"), counted(s.Documents, "document"), o.Positions)
+}
+
+// counted is a number and what it counts: 1 file, 2 files.
+func counted(n int64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // trainCorpus lists the training documents: those of Train, or the embedded ones.

@@ -1,6 +1,7 @@
 package data
 
-// Parquet: one document a row, in a string column.
+// Parquet: one document a row, in a string column. Of a damaged page parquet-go may write a line of its own ("parquet:
+// warning: …") straight to the standard error, which it gives no way to turn off; our error follows it.
 
 import (
 	"encoding/binary"

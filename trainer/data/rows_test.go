@@ -287,7 +287,7 @@ func TestOrderDependsOnSeedAndEpoch(t *testing.T) {
 func TestCorpusTooSmallForARowSaysWhatToChange(t *testing.T) {
 	o := testOptions(writeFiles(t, map[string]string{"a.txt": "curto"}), "a.txt")
 	_, err := Open(t.Context(), o)
-	want := "data: the training corpus has 6 tokens in 1 documents, too few for one row of 16: give it more text, " +
+	want := "data: the training corpus has 6 tokens in 1 document, too few for one row of 16: give it more text, " +
 		"lower max_position_embeddings, or set data.packing to false"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
