@@ -7,7 +7,9 @@
                                              # go test ./trainer/gpt2 -run FromPretrained -args -write DIR
 
 A case is a directory as save_pretrained writes it, and golden.safetensors: the padded input_ids [B, T], the lengths of the
-rows, the logits [B, T, V], the loss (mean over the targets that are not padding), its gradient by each weight.
+rows, the logits [B, T, V], the loss (mean over the targets that are not padding), its gradient by each weight; loss and
+gradients once more under bf16 autocast, with the kernels that anybody takes who minds the time: Hugging Face's own gelu_new
+is eight operations, each of which rounds, and its mask keeps attention from the causal kernel.
 updates.json are 50 AdamW updates that begin at a case's weights: a window is a list of micro-batches, each a list of rows.
 """
 import json
@@ -32,11 +34,11 @@ UPDATES = dict(case="odd", updates=50, learning_rate=6e-3, warmup_steps=7, weigh
                max_grad_norm=1.3)
 
 
-def model_of(name):
+def model_of(name, attention="eager"):
     torch.manual_seed(sum(name.encode()))
     settings = CASES[name][0]
     config = transformers.GPT2Config(resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, bos_token_id=0, eos_token_id=0, **settings)
-    config._attn_implementation = "eager"
+    config._attn_implementation = attention
     model = transformers.GPT2LMHeadModel(config).float()
     with torch.no_grad():  # weights as of a trained model: logits of size 1, attention that prefers, biases that matter
         for parameter in model.parameters():
@@ -68,6 +70,14 @@ def write_case(name):
     out = model(**batch)
     out.loss.backward()
     tensors = {"grad." + n: p.grad for n, p in model.named_parameters()}
+    half = model_of(name, "sdpa")
+    if half.config.activation_function == "gelu_new":
+        for block in half.transformer.h:
+            block.mlp.act = torch.nn.GELU("tanh")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = half(input_ids=batch["input_ids"], labels=batch["labels"]).loss
+    loss.backward()
+    tensors |= {"bf16.grad." + n: p.grad for n, p in half.named_parameters()} | {"bf16.loss": loss.detach()}
     tensors |= {"input_ids": batch["input_ids"], "lengths": torch.tensor(lengths), "logits": out.logits.detach(),
                 "loss": out.loss.detach()}
     metadata = {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__, "command": COMMAND}

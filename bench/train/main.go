@@ -15,7 +15,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -29,6 +28,7 @@ type options struct {
 	models, precisions string
 	environment        string
 	write              string
+	drift              float64
 }
 
 func main() {
@@ -42,6 +42,7 @@ func main() {
 	flag.StringVar(&o.precisions, "precisions", "fp32,bf16", "which precisions")
 	flag.StringVar(&o.environment, "env", "", "`NAME=VALUE` set for both sides")
 	flag.StringVar(&o.write, "write", "", "put the table into this Markdown `file`, between its markers, instead of printing it")
+	flag.Float64Var(&o.drift, "drift", 0, "measure no speed, but how far rounding alone takes runs apart at this learning `rate`")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/train:", err)
@@ -66,6 +67,9 @@ func run(o options) error {
 	b := &bench{options: o, ctx: ctx, folder: folder}
 	if err := b.prepare(); err != nil {
 		return err
+	}
+	if o.drift > 0 {
+		return b.measureDrift(o.drift)
 	}
 	if err := b.measure(); err != nil {
 		return err
@@ -136,11 +140,7 @@ func (b *bench) prepare() error {
 func (b *bench) measure() error {
 	for round := range b.rounds {
 		for _, c := range b.cases {
-			ours, err := b.time(c, "ours", exec.CommandContext(b.ctx, filepath.Join(b.folder, "train"), "-config", c.settings))
-			if err != nil {
-				return err
-			}
-			peer, err := b.time(c, "peer", exec.CommandContext(b.ctx, b.python, script, "train", c.settings, c.rows, c.output("peer")))
+			ours, peer, err := b.pair(c)
 			if err != nil {
 				return err
 			}

@@ -120,6 +120,19 @@ func relative(got, want []float32) float64 {
 	return difference / largest
 }
 
+// distance is the Euclidean norm of got - want.
+func distance(got, want []float32) float64 {
+	if len(got) != len(want) {
+		return math.Inf(1)
+	}
+	sum := 0.0
+	for i := range want {
+		d := float64(got[i]) - float64(want[i])
+		sum += d * d
+	}
+	return math.Sqrt(sum)
+}
+
 // compare reports where a window differs from another by more than tolerance, and returns the largest difference found.
 func compare(t testing.TB, what string, got, want result, tolerance float64) (worst float64) {
 	t.Helper()
@@ -146,6 +159,7 @@ type golden struct {
 	batch
 	logits []float32 // [B, T, V]
 	result
+	bf16    result // under autocast
 	weights *safetensors.File
 }
 
@@ -190,10 +204,12 @@ func openGolden(t testing.TB, name string) golden {
 		batch:   batch{ids.Int64s(), tensor("lengths", torch.Int64).Int64s(), ids.Shape()[1]},
 		logits:  tensor("logits", torch.Float32).Float32s(),
 		result:  result{tensor("loss", torch.Float32).Item(), map[string][]float32{}},
+		bf16:    result{tensor("bf16.loss", torch.Float32).Item(), map[string][]float32{}},
 		weights: parse(t, readFile(t, name, "model.safetensors")),
 	}
 	for _, name := range g.weights.Names() {
 		g.gradients[name] = tensor("grad."+name, torch.Float32).Float32s()
+		g.bf16.gradients[name] = tensor("bf16.grad."+name, torch.Float32).Float32s()
 	}
 	return g
 }
