@@ -58,12 +58,15 @@ func (k *keeper) writeTemporary(ctx context.Context, name string) (*header, erro
 		return nil, cacheError(err)
 	}
 	defer w.close()
-	err = encodeAll(ctx, k.corpus, k.options, func(e *encoded, done int64) error {
-		k.options.Progress("tokenising", done, total)
+	err = encodeAll(ctx, k.corpus, k.options, func(c *chunk, e *encoded) error {
+		k.options.Progress("tokenising", c.source.start+c.end, total)
 		return cacheError(w.add(e))
 	})
 	if err != nil {
 		return nil, err
+	}
+	for i, s := range k.corpus.sources {
+		stamps[i].Contents = s.contents
 	}
 	w.header.identity = k.identity
 	return w.header, cacheError(w.finish(stamps))

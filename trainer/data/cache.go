@@ -78,6 +78,7 @@ type keeper struct {
 // openCache returns the corpus's cache, and has Close close it.
 func (d *Dataset) openCache(ctx context.Context, c *corpus) (*cache, error) {
 	o := d.options
+	c.digests = true
 	k := &keeper{options: o, corpus: c, identity: identity(o)}
 	// Under one name: the same patterns and tokenizer. A changed file replaces its corpus's cache instead of adding one.
 	sum := sha256.Sum256(fmt.Appendf(nil, "%x %q", k.identity, c.patterns))
@@ -138,10 +139,14 @@ func (k *keeper) find() (*cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	if why := changed(then, now); why != "" {
+	why, err := k.corpus.changed(then, now, k.options.Workers)
+	if err != nil {
+		return nil, err
+	}
+	if why != "" {
 		return nil, errors.New(why)
 	}
-	sum, err := digestFile(f, h.sources, k.options.Workers)
+	sum, err := digestFile(f, headerBytes, h.sources, k.options.Workers)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parquet-go/parquet-go"
+
 	"frugal/trainer/internal/vfs"
 )
 
@@ -44,13 +46,16 @@ func cacheFile(t testing.TB, o Options) (string, []byte) {
 }
 
 func TestSecondStartTakesTheCacheAsItIs(t *testing.T) {
-	dir := writeFiles(t, map[string]string{"a.txt": story(1, 9), "b.txt": longStory(), "c.jsonl": `{"text":"olá"}`})
-	o := testOptions(dir, "*.txt", "*.jsonl")
+	dir := writeFiles(t, largeFiles(t))
+	addFiles(t, dir, map[string]string{"a.txt": story(1, 9), "c.jsonl": `{"text":"olá"}`})
+	o := testOptions(dir, "*.*")
 	first := mustOpen(t, o).Fingerprint()
 	name, contents := cacheFile(t, o)
-	// Small files are compared by their contents: a checkout gives them another time.
-	if err := os.Chtimes(filepath.Join(dir, "a.txt"), time.Now(), time.Now().Add(time.Hour)); err != nil {
-		t.Fatal(err)
+	// Files are compared by their contents: a checkout gives them another time.
+	for _, file := range []string{"a.txt", "b.txt", "d.parquet", "e.bin", "f.jsonl"} {
+		if err := os.Chtimes(filepath.Join(dir, file), time.Now(), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	log := logged(&o)
 	if again := mustOpen(t, o).Fingerprint(); again != first {
@@ -64,6 +69,32 @@ func TestSecondStartTakesTheCacheAsItIs(t *testing.T) {
 // longStory is longer than what a source's sample covers wholly.
 func longStory() string { return strings.Repeat(story(7, 10), 200) }
 
+// largeFiles are files of every kind that samples do not cover wholly.
+func largeFiles(t *testing.T) map[string]string {
+	t.Helper()
+	type row struct {
+		Text string `parquet:"text"`
+	}
+	rows := make([]row, 2000)
+	for i := range rows {
+		rows[i].Text = story(i, 1)
+	}
+	var table bytes.Buffer
+	if err := parquet.Write(&table, rows); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{
+		"b.txt": longStory(), "d.parquet": table.String(), "e.bin": strings.Repeat("\x07\x00\x61\x00", 1<<15),
+		"f.jsonl": strings.Repeat(`{"text":"uma linha"}`+"\n", 5000),
+	}
+	for name, text := range files {
+		if sampledWhole(int64(len(text))) {
+			t.Fatalf("%s is too small: %d bytes", name, len(text))
+		}
+	}
+	return files
+}
+
 func TestChangedSourcesAreTokenisedAgain(t *testing.T) {
 	tests := []struct {
 		name, why string
@@ -71,8 +102,8 @@ func TestChangedSourcesAreTokenisedAgain(t *testing.T) {
 	}{
 		{"a byte of a short file", "a.txt has changed", func(dir string) error { return patch(dir+"/a.txt", 9) }},
 		{"a byte of a long file", "b.txt has changed", func(dir string) error { return patch(dir+"/b.txt", 9) }},
-		{"the time of a long file", "b.txt was modified since", func(dir string) error {
-			return os.Chtimes(dir+"/b.txt", time.Now(), time.Now().Add(time.Hour))
+		{"a byte of a long file, between the pieces of its sample", "b.txt has changed", func(dir string) error {
+			return errors.Join(patch(dir+"/b.txt", 6000), os.Chtimes(dir+"/b.txt", time.Now(), time.Now().Add(time.Hour)))
 		}},
 		{"a longer file", "a.txt has changed", func(dir string) error { return os.WriteFile(dir+"/a.txt", []byte(story(1, 10)), 0o666) }},
 		{"another file", "c.txt is new", func(dir string) error { return os.WriteFile(dir+"/c.txt", []byte("mais"), 0o666) }},

@@ -34,9 +34,9 @@ type job struct {
 	done  chan struct{}
 }
 
-// encodeAll hands the corpus's chunks, encoded, to take, in order whatever the number of workers; done counts the bytes of
-// the sources so far. The error is that of the earliest place in the corpus that has one.
-func encodeAll(ctx context.Context, c *corpus, o Options, take func(e *encoded, done int64) error) error {
+// encodeAll hands the corpus's chunks to take with what they are encoded to, in order whatever the number of workers. The
+// error is that of the earliest place in the corpus that has one.
+func encodeAll(ctx context.Context, c *corpus, o Options, take func(*chunk, *encoded) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -58,7 +58,6 @@ func encodeAll(ctx context.Context, c *corpus, o Options, take func(e *encoded, 
 			}
 		})
 	}
-	before, current := int64(0), (*source)(nil)
 	for j := range ordered {
 		select {
 		case <-j.done:
@@ -68,13 +67,7 @@ func encodeAll(ctx context.Context, c *corpus, o Options, take func(e *encoded, 
 		if j.err != nil {
 			return j.err
 		}
-		if s := j.chunk.source; s != current {
-			if current != nil {
-				before += current.size
-			}
-			current = s
-		}
-		if err := take(j.out, before+j.chunk.end); err != nil {
+		if err := take(j.chunk, j.out); err != nil {
 			return err
 		}
 	}

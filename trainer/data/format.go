@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -17,7 +18,7 @@ const (
 	cacheVersion = 1
 	headerBytes  = 256
 	recordBytes  = 32
-	blockBytes   = 1 << 20 // of the payload's SHA-256
+	blockBytes   = 1 << 20 // of a blockDigest
 )
 
 // header is the first 256 bytes of a token cache; integers are little-endian.
@@ -131,8 +132,8 @@ func parseRecord(b []byte) record {
 	}
 }
 
-// blockDigest computes a payload's SHA-256: that of the SHA-256 digests of its 1 MiB blocks, which several goroutines can
-// check at once.
+// blockDigest computes the SHA-256 of the SHA-256 digests of 1 MiB blocks, which several goroutines can check at once: a
+// payload's, and a large source's.
 type blockDigest struct {
 	digests []byte
 	block   hash.Hash
@@ -160,16 +161,18 @@ func (d *blockDigest) close() {
 	d.filled = 0
 }
 
+// sum is the digest of what was written so far; more may follow.
 func (d *blockDigest) sum() [32]byte {
+	digests := d.digests
 	if d.filled > 0 {
-		d.close()
+		digests = d.block.Sum(slices.Clip(digests))
 	}
-	return sha256.Sum256(d.digests)
+	return sha256.Sum256(digests)
 }
 
-// digestFile is blockDigest over what lies between a file's header and end, by several goroutines.
-func digestFile(f io.ReaderAt, end int64, workers int) ([32]byte, error) {
-	blocks := (end - headerBytes + blockBytes - 1) / blockBytes
+// digestFile is blockDigest over a file's bytes from start to end, by several goroutines.
+func digestFile(f io.ReaderAt, start, end int64, workers int) ([32]byte, error) {
+	blocks := (end - start + blockBytes - 1) / blockBytes
 	digests := make([]byte, blocks*sha256.Size)
 	errs := make([]error, workers)
 	var group sync.WaitGroup
@@ -177,7 +180,7 @@ func digestFile(f io.ReaderAt, end int64, workers int) ([32]byte, error) {
 		group.Go(func() {
 			buffer := make([]byte, blockBytes)
 			for i := int64(w); i < blocks && errs[w] == nil; i += int64(workers) {
-				from := headerBytes + i*blockBytes
+				from := start + i*blockBytes
 				block := buffer[:min(blockBytes, end-from)]
 				if n, err := f.ReadAt(block, from); n < len(block) {
 					errs[w] = err

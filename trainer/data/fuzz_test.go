@@ -118,7 +118,7 @@ func FuzzCache(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := digestFile(file, h.sources, 2); err != nil {
+		if _, err := digestFile(file, headerBytes, h.sources, 2); err != nil {
 			t.Fatal(err)
 		}
 		c, err := mapCache(disk, "a.cache", h)

@@ -18,10 +18,11 @@ import (
 
 // stamp is what the token cache remembers of a source, in the JSON of the cache file.
 type stamp struct {
-	Path   string `json:"path"`
-	Size   int64  `json:"size"`
-	MTime  int64  `json:"mtime_ns"`
-	Sample string `json:"sample_sha256"`
+	Path     string `json:"path"`
+	Size     int64  `json:"size"`
+	MTime    int64  `json:"mtime_ns"`
+	Sample   string `json:"sample_sha256"`
+	Contents string `json:"contents_sha256,omitempty"` // a blockDigest; left out where the sample is the whole
 }
 
 // A source's sample is the whole of a file of up to samples × sampleBytes, else that many pieces at even distances.
@@ -32,9 +33,12 @@ const (
 
 // source is one file of a corpus.
 type source struct {
-	path string
-	size int64
-	read func(*source, vfs.File, *batcher) error
+	path     string
+	number   int    // in the corpus, from 0
+	start    int64  // in the bytes of the corpus, once it is read
+	size     int64  // once it is read
+	contents string // what a stamp says of them, once it is read
+	read     func(*source, vfs.File, *batcher) error
 }
 
 // corpus is a list of sources and how to read them.
@@ -46,6 +50,7 @@ type corpus struct {
 	endToken  uint32
 	split     func(text []byte, limit int) int
 	textOnly  bool // refuse token files
+	digests   bool // note each source's contents
 }
 
 // newCorpus finds the files that the patterns match.
@@ -58,12 +63,12 @@ func newCorpus(fsys vfs.FS, patterns []string, o Options) (*corpus, error) {
 	if s, ok := o.Encoder.(SafeSplitter); ok {
 		c.split = s.SafeSplit
 	}
-	for _, name := range files {
+	for i, name := range files {
 		read, err := c.readerOf(name)
 		if err != nil {
 			return nil, err
 		}
-		c.sources = append(c.sources, &source{path: name, read: read})
+		c.sources = append(c.sources, &source{path: name, number: i, read: read})
 	}
 	return c, nil
 }
@@ -85,10 +90,13 @@ func (c *corpus) readerOf(name string) (func(*source, vfs.File, *batcher) error,
 
 // chunks reads the sources in order and hands out their contents, some 256 KiB at a time. Memory does not grow with them.
 func (c *corpus) chunks(ctx context.Context, emit func(*chunk) error) error {
+	start := int64(0)
 	for _, s := range c.sources {
+		s.start = start
 		if err := c.readSource(ctx, s, emit); err != nil {
 			return err
 		}
+		start += s.size
 	}
 	return nil
 }
@@ -110,7 +118,11 @@ func (c *corpus) readSource(ctx context.Context, s *source, emit func(*chunk) er
 		}
 		return emit(k)
 	}}
-	if err := s.read(s, f, b); err != nil {
+	hashed := &hashedFile{File: f}
+	if c.digests && !sampledWhole(s.size) {
+		hashed.digest = newBlockDigest()
+	}
+	if err := s.read(s, hashed, b); err != nil {
 		return s.wrap(err)
 	}
 	if err := b.flush(s.size); err != nil {
@@ -123,7 +135,41 @@ func (c *corpus) readSource(ctx context.Context, s *source, emit func(*chunk) er
 	if after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
 		return fmt.Errorf("data: %s: was changed while it was read", s.path)
 	}
+	if s.contents, err = hashed.contents(s.size); err != nil {
+		return s.wrap(err)
+	}
 	return nil
+}
+
+// hashedFile digests what is read from it front to back, where it has a digest.
+type hashedFile struct {
+	vfs.File
+	digest *blockDigest
+	passed int64
+}
+
+func (h *hashedFile) Read(b []byte) (int, error) {
+	n, err := h.File.Read(b)
+	if h.digest != nil {
+		h.digest.Write(b[:n])
+		h.passed += int64(n)
+	}
+	return n, err
+}
+
+// contents is the digest of the whole file. One that was not read front to back is read once more.
+func (h *hashedFile) contents(size int64) (string, error) {
+	if h.digest == nil {
+		return "", nil
+	}
+	sum := h.digest.sum()
+	if h.passed != size {
+		var err error
+		if sum, err = digestFile(h.File, 0, size, 1); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // size is what the sources hold, once they were read.
@@ -176,7 +222,7 @@ func (c *corpus) stamp(s *source) (stamp, error) {
 	h := sha256.New()
 	for i := range int64(samples) {
 		from := i * sampleBytes
-		if !one.sampledWhole() {
+		if !sampledWhole(one.Size) {
 			from = (one.Size - sampleBytes) / (samples - 1) * i
 		}
 		if _, err := io.Copy(h, io.NewSectionReader(f, from, sampleBytes)); err != nil {
@@ -187,11 +233,12 @@ func (c *corpus) stamp(s *source) (stamp, error) {
 	return one, nil
 }
 
-func (s stamp) sampledWhole() bool { return s.Size <= samples*sampleBytes }
+// sampledWhole says whether a file of this size is in its sample wholly.
+func sampledWhole(size int64) bool { return size <= samples*sampleBytes }
 
-// changed says how now differs from what the cache was built of; "" if it does not. A file whose whole contents are in the
-// sample may carry another time: it was copied or checked out again.
-func changed(then, now []stamp) string {
+// changed says how now, what stamps returned, differs from then; "" if it does not. A file may carry another time (it was
+// copied or checked out again) if its contents are the same: a large one is read for that.
+func (c *corpus) changed(then, now []stamp, workers int) (string, error) {
 	old := map[string]stamp{}
 	for _, s := range then {
 		old[s.Path] = s
@@ -201,17 +248,35 @@ func changed(then, now []stamp) string {
 		delete(old, s.Path)
 		switch {
 		case !ok:
-			return s.Path + " is new"
+			return s.Path + " is new", nil
 		case s.Size != was.Size, s.Sample != was.Sample:
-			return s.Path + " has changed"
-		case s.MTime != was.MTime && !s.sampledWhole():
-			return s.Path + " was modified since"
+			return s.Path + " has changed", nil
+		case s.MTime != was.MTime && !sampledWhole(s.Size):
+			if same, err := c.hasContents(was, workers); err != nil {
+				return "", err
+			} else if !same {
+				return s.Path + " has changed", nil
+			}
 		}
 	}
 	for _, s := range then {
 		if _, gone := old[s.Path]; gone {
-			return s.Path + " is no longer among the sources"
+			return s.Path + " is no longer among the sources", nil
 		}
 	}
-	return ""
+	return "", nil
+}
+
+// hasContents says whether a file of the stamp's path and size has the stamp's contents.
+func (c *corpus) hasContents(was stamp, workers int) (bool, error) {
+	f, err := c.fsys.Open(was.Path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	sum, err := digestFile(f, 0, was.Size, workers)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", was.Path, err)
+	}
+	return hex.EncodeToString(sum[:]) == was.Contents, nil
 }
