@@ -83,10 +83,12 @@ func (r *run) log() (err error) {
 	seconds, steps := r.clock.lap(r.done.Step)
 	f := []monitor.Field{
 		{Name: "epoch", Value: float64(r.done.Step) / float64(r.data.WindowsPerEpoch())},
-		{Name: "loss", Value: interval.mean()},
+	}
+	f = append(f, interval.fields()...)
+	f = append(f, []monitor.Field{
 		{Name: "learning_rate", Value: r.schedule.At(r.lastUpdate())},
 		{Name: "grad_norm", Value: r.optimizer.norm.Item()},
-	}
+	}...)
 	if r.scaler != nil {
 		f = append(f, monitor.Field{Name: "loss_scale", Value: r.scaler.scale.Item()}, monitor.Field{Name: "skipped_updates", Value: r.known.skipped})
 	}
@@ -110,10 +112,10 @@ func (r *run) finishEpoch() error {
 		return err
 	}
 	e := r.done.Epoch
-	r.monitor.Record(monitor.Record{Event: "epoch", Step: r.done.Step, Fields: []monitor.Field{
-		{Name: "epoch", Value: r.done.Step / int64(r.data.WindowsPerEpoch())}, {Name: "loss", Value: e.mean()},
-		{Name: "tokens", Value: e.Tokens}, {Name: "seconds", Value: e.Seconds + r.clock.epoch()},
-	}})
+	f := []monitor.Field{{Name: "epoch", Value: r.done.Step / int64(r.data.WindowsPerEpoch())}}
+	f = append(f, e.fields()...)
+	f = append(f, monitor.Field{Name: "tokens", Value: e.Tokens}, monitor.Field{Name: "seconds", Value: e.Seconds + r.clock.epoch()})
+	r.monitor.Record(monitor.Record{Event: "epoch", Step: r.done.Step, Fields: f})
 	r.done.Epoch = tally{}
 	r.clock.beginEpoch()
 	return nil

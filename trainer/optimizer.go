@@ -48,15 +48,15 @@ func (g *paramGroup) add(p gpt2.Parameter, device torch.Device) {
 }
 
 // update is unscale → clip by the global norm → AdamW → scaler update, from the parameters' gradients, which it clears. s is
-// nil without loss scaling. Nothing is read back from the device.
-func (o *optimizer) update(rate *torch.Tensor, s *lossScaler) {
+// nil without loss scaling; with it foundInf is 1 where the update was skipped. Nothing is read back from the device.
+func (o *optimizer) update(rate *torch.Tensor, s *lossScaler) (foundInf *torch.Tensor) {
 	scope := torch.OpenScope()
 	defer scope.Close()
 	torch.NoGrad(func() {
 		grads := gradients(o.params)
-		var foundInf *torch.Tensor
 		if s != nil {
 			foundInf = s.unscale(grads)
+			scope.Keep(foundInf)
 		}
 		norm := torch.GlobalNorm(grads)
 		if o.maxNorm > 0 {
@@ -76,6 +76,7 @@ func (o *optimizer) update(rate *torch.Tensor, s *lossScaler) {
 	for _, p := range o.params {
 		p.SetGrad(nil)
 	}
+	return foundInf
 }
 
 func gradients(params []*torch.Tensor) []*torch.Tensor {

@@ -16,6 +16,7 @@ type lossScaler struct {
 	scale   *torch.Tensor // float32 scalar
 	growth  *torch.Tensor // int32 scalar: clean updates since the scale last changed
 	skipped *torch.Tensor // float32 scalar: updates skipped in all, exact up to 2^24
+	lost    *torch.Tensor // float64 scalar: targets of skipped windows whose losses are not in the sum, since it was read
 }
 
 func newLossScaler(device torch.Device) *lossScaler {
@@ -23,6 +24,7 @@ func newLossScaler(device torch.Device) *lossScaler {
 		scale:   torch.Full(nil, initialScale, torch.Float32, device).Detached(),
 		growth:  torch.Zeros(nil, torch.Int32, device).Detached(),
 		skipped: torch.Zeros(nil, torch.Float32, device).Detached(),
+		lost:    torch.Zeros(nil, torch.Float64, device).Detached(),
 	}
 }
 
@@ -40,7 +42,19 @@ func (s *lossScaler) update(foundInf *torch.Tensor) {
 	torch.AMPUpdateScale_(s.scale, s.growth, foundInf, growthFactor, backoffFactor, growthInterval)
 }
 
+// count adds a window's loss to sum. One that is not finite, of a window whose update was skipped, is left out with its targets:
+// it would make all losses of the interval infinite. Where the update was not skipped it stays, to be found.
+func (s *lossScaler) count(loss *torch.Tensor, targets int64, foundInf, sum *torch.Tensor) {
+	device := sum.Device()
+	zero := torch.Zeros(nil, torch.Float64, device)
+	notFinite := torch.Where(loss.Sub(loss).GreaterEqual(0), zero, torch.Full(nil, 1, torch.Float64, device)) // ∞ - ∞ is NaN
+	leave := notFinite.Mul(foundInf)
+	sum.Add_(torch.Where(leave, zero, loss))
+	s.lost.Add_(leave.MulScalar(float64(targets)))
+}
+
 func (s *lossScaler) free() {
+	s.lost.Free()
 	s.scale.Free()
 	s.growth.Free()
 	s.skipped.Free()

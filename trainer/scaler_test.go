@@ -57,6 +57,55 @@ func TestAnInfiniteGradientSkipsExactlyThatUpdate(t *testing.T) {
 	})
 }
 
+// TestAnInfiniteForwardLeavesTheLoggedLossesFinite makes the third step's activations overflow fp16.
+func TestAnInfiniteForwardLeavesTheLoggedLossesFinite(t *testing.T) {
+	o := smallRun(t, t.TempDir(), "precision=fp16", "batch_size=1", "gradient_accumulation_steps=1", "logging_steps=2", "max_steps=6")
+	inRun(t, o, func(r *run) {
+		r.clock = newStopwatch(0)
+		embedding := r.model.Parameters()[0].Tensor
+		before := embedding.Float32s()
+		set := func(values []float32) {
+			torch.NoGrad(func() { embedding.Copy_(torch.FromFloat32s(values, embedding.Shape(), torch.CPU)) })
+		}
+		broken := make([]float32, len(before))
+		for i := range broken {
+			broken[i] = 6e4 * float32(1-2*(i%2))
+		}
+		targets := int64(0)
+		for step := range 4 {
+			w, err := r.data.Window(0, step)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if step == 2 {
+				before = embedding.Float32s()
+				set(broken)
+			} else {
+				targets += w.Targets
+			}
+			if err := r.step(w); err != nil {
+				t.Fatal(err)
+			}
+			set(before)
+		}
+		if n := r.scaler.skipped.Item(); n != 1 {
+			t.Fatalf("%g updates were skipped, want 1", n)
+		}
+		if n := r.scaler.lost.Item(); n == 0 {
+			t.Fatal("the broken step's loss was finite: the test shows nothing")
+		}
+		if err := r.read(); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.done.Epoch; !(got.mean() > 4 && got.mean() < 6) || got.Targets != targets {
+			t.Errorf("mean loss %g over %d targets, want that of the three other steps, about 5.5, over %d", got.mean(), got.Targets, targets)
+		}
+		if n := r.scaler.lost.Item(); n != 0 {
+			t.Errorf("%g targets are still counted as lost", n)
+		}
+	})
+}
+
 func weights(r *run) (list [][]float32) {
 	for _, p := range r.model.Parameters() {
 		list = append(list, p.Tensor.Float32s())

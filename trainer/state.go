@@ -9,11 +9,13 @@ import (
 	"io"
 	"math"
 	"sort"
+	"strings"
 
 	"frugal/torch"
 	"frugal/trainer/checkpoint"
 	"frugal/trainer/data"
 	"frugal/trainer/gpt2"
+	"frugal/trainer/monitor"
 	"frugal/trainer/safetensors"
 )
 
@@ -38,6 +40,14 @@ type tally struct {
 
 func (t tally) mean() float64 { return t.Loss / float64(t.Targets) }
 
+// fields is the mean loss; none where every window was skipped before its loss was finite.
+func (t tally) fields() []monitor.Field {
+	if t.Targets == 0 {
+		return nil
+	}
+	return []monitor.Field{{Name: "loss", Value: t.mean()}}
+}
+
 func (p *progress) advance(w *data.Window) {
 	p.Step++
 	p.Tokens += w.Tokens
@@ -52,11 +62,15 @@ type known struct{ step, skipped int64 }
 // read moves the sum of losses from the device to the host. On a CUDA card it waits for the steps in flight.
 func (r *run) read() (err error) {
 	defer protect("reading the loss", &err)
-	loss := r.lossSum.Item()
+	loss, targets := r.lossSum.Item(), r.done.PendingTargets
 	r.lossSum.Fill_(0)
+	if r.scaler != nil {
+		targets -= int64(r.scaler.lost.Item())
+		r.scaler.lost.Fill_(0)
+	}
 	for _, t := range []*tally{&r.done.Interval, &r.done.Epoch} {
 		t.Loss += loss
-		t.Targets += r.done.PendingTargets
+		t.Targets += targets
 	}
 	r.done.PendingTargets = 0
 	err = r.checkFinite(loss)
@@ -119,6 +133,7 @@ func (r *run) stateTensors() map[string]*torch.Tensor {
 	}
 	if s := r.scaler; s != nil {
 		state["scaler.scale"], state["scaler.growth_tracker"], state["scaler.skipped"] = s.scale, s.growth, s.skipped
+		state["scaler.lost_targets"] = s.lost
 	}
 	return state
 }
@@ -250,7 +265,7 @@ func (r *run) restoreTensors(c *checkpoint.Checkpoint) error {
 func (r *run) restoreTensor(f *safetensors.File, name string, t *torch.Tensor) error {
 	info, raw, ok := f.Tensor(name)
 	switch {
-	case !ok && r.scaler != nil && (t == r.scaler.scale || t == r.scaler.growth || t == r.scaler.skipped):
+	case !ok && r.scaler != nil && strings.HasPrefix(name, "scaler."):
 		return nil
 	case !ok:
 		return fmt.Errorf("%s is missing", name)

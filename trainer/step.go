@@ -36,18 +36,25 @@ func (r *run) step(w *data.Window) (err error) {
 	if r.scaler != nil {
 		weight = r.scaler.scale.MulScalar(1 / float64(w.Targets))
 	}
+	loss := r.lossSum
+	if r.scaler != nil { // whether the window counts is known after the update
+		loss = torch.Zeros(nil, torch.Float64, r.device)
+	}
 	for i := range w.Batches {
-		r.microBatch(&w.Batches[i], i, weight)
+		r.microBatch(&w.Batches[i], i, weight, loss)
 	}
 	if r.beforeUpdate != nil {
 		r.beforeUpdate(r)
 	}
-	r.optimizer.update(r.rate(), r.scaler)
+	foundInf := r.optimizer.update(r.rate(), r.scaler)
+	if r.scaler != nil {
+		r.scaler.count(loss, w.Targets, foundInf, r.lossSum)
+	}
 	r.done.advance(w)
 	return nil
 }
 
-func (r *run) microBatch(b *data.Batch, index int, weight *torch.Tensor) {
+func (r *run) microBatch(b *data.Batch, index int, weight, loss *torch.Tensor) {
 	scope := torch.OpenScope()
 	defer scope.Close()
 	ids, targets := tensors(b, r.device)
@@ -56,7 +63,7 @@ func (r *run) microBatch(b *data.Batch, index int, weight *torch.Tensor) {
 		Checkpointing: r.config.GradientCheckpointing,
 		Seed:          func(stage int) uint64 { return dropoutSeed(r.config.Seed, r.done.Step, index, stage, 0) },
 		Weight:        weight,
-		LossSum:       r.lossSum,
+		LossSum:       loss,
 	})
 }
 
