@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -19,6 +20,7 @@ import (
 
 	"frugal/corpus"
 	"frugal/torch"
+	"frugal/trainer/checkpoint"
 	"frugal/trainer/config"
 	"frugal/trainer/data"
 	"frugal/trainer/gpt2"
@@ -27,14 +29,15 @@ import (
 	"frugal/trainer/tokenizer"
 )
 
-// build makes everything but the weights, saying what it chose and why.
-func (r *run) build(ctx context.Context) error {
+// build makes everything but the weights, saying what it chose and why. find says which checkpoint the run goes on from.
+func (r *run) build(ctx context.Context, find func() (*checkpoint.Checkpoint, error)) error {
 	r.infof("frugal %s, libtorch %s", r.Version, torch.Version)
 	for _, c := range r.Choices {
 		r.infof("%s", c)
 	}
 	for _, part := range []func() error{
 		r.buildDevice,
+		func() (err error) { r.from, err = find(); return err },
 		r.takeArchitecture,
 		func() error { return r.buildTokenizer(ctx) },
 		func() error { return r.buildData(ctx) },
@@ -57,30 +60,36 @@ func (r *run) problem(key, value, message string) error {
 	return &config.Error{Problems: []config.Problem{{File: at.Where, Line: at.Line, Key: key, Value: value, Message: message}}}
 }
 
-// takeArchitecture lets init_from's config.json decide the architecture.
+// takeArchitecture lets init_from's config.json decide the architecture. A run that goes on needs nothing else from there, and
+// where the directory is gone the checkpoint's own config.json and tokenizer.json say the same.
 func (r *run) takeArchitecture() error {
-	if r.config.InitFrom == "" {
+	r.source = r.config.InitFrom
+	if r.source == "" {
 		return nil
 	}
-	path := filepath.Join(r.config.InitFrom, "config.json")
+	if _, err := r.fs.Stat(r.source); errors.Is(err, fs.ErrNotExist) && r.from != nil {
+		r.infof("init_from: %s is gone; architecture and tokenizer are the checkpoint's", r.source)
+		r.source = r.from.Dir
+	}
+	path := filepath.Join(r.source, "config.json")
 	text, err := vfs.ReadFile(r.fs, path)
 	if err != nil {
-		return r.problem("init_from", r.config.InitFrom, "want a Hugging Face GPT-2 directory: "+err.Error())
+		return r.problem("init_from", r.source, "want a Hugging Face GPT-2 directory: "+err.Error())
 	}
-	c, err := gpt2.ParseConfig(text)
-	if err != nil {
-		return r.problem("init_from", r.config.InitFrom, path+": "+err.Error())
+	if r.architecture, err = gpt2.ParseConfig(text); err != nil {
+		return r.problem("init_from", path, err.Error())
 	}
-	return r.config.SetArchitecture(config.Architecture{VocabSize: c.VocabSize, HiddenSize: c.HiddenSize, NumLayers: c.NumLayers,
-		NumHeads: c.NumHeads, IntermediateSize: c.IntermediateSize, MaxPositionEmbeddings: c.MaxPositionEmbeddings}, path)
+	a := r.architecture
+	return r.config.SetArchitecture(config.Architecture{VocabSize: a.VocabSize, HiddenSize: a.HiddenSize, NumLayers: a.NumLayers,
+		NumHeads: a.NumHeads, IntermediateSize: a.IntermediateSize, MaxPositionEmbeddings: a.MaxPositionEmbeddings}, path)
 }
 
 // buildTokenizer: a path wins, then the tokenizer of init_from, then the type.
 func (r *run) buildTokenizer(ctx context.Context) (err error) {
 	c := r.config.Tokenizer
 	path, how := c.Path, "tokenizer.path"
-	if path == "" && r.config.InitFrom != "" {
-		beside := filepath.Join(r.config.InitFrom, "tokenizer.json")
+	if path == "" && r.source != "" {
+		beside := filepath.Join(r.source, "tokenizer.json")
 		if _, err := r.fs.Stat(beside); err == nil {
 			path, how = beside, "it lies beside init_from's weights"
 		}
@@ -244,16 +253,8 @@ func (r *run) buildModel() (err error) {
 	c := r.config
 	m := gpt2.Config{VocabSize: c.VocabSize, HiddenSize: c.HiddenSize, NumLayers: c.NumLayers, NumHeads: c.NumHeads,
 		IntermediateSize: c.IntermediateSize, MaxPositionEmbeddings: c.MaxPositionEmbeddings, LayerNormEpsilon: 1e-5, Dropout: c.Dropout}
-	if c.InitFrom != "" {
-		text, err := vfs.ReadFile(r.fs, filepath.Join(c.InitFrom, "config.json"))
-		if err != nil {
-			return err
-		}
-		from, err := gpt2.ParseConfig(text)
-		if err != nil {
-			return err
-		}
-		m.LayerNormEpsilon, m.ExactGELU = from.LayerNormEpsilon, from.ExactGELU
+	if r.source != "" {
+		m.LayerNormEpsilon, m.ExactGELU = r.architecture.LayerNormEpsilon, r.architecture.ExactGELU
 	}
 	r.model = gpt2.New(m, r.device)
 	r.onClose(r.model.Free)
@@ -285,7 +286,7 @@ func (r *run) initialise() (err error) {
 	}
 	defer m.Close()
 	if err := loadWeights(r.model, m.Bytes()); err != nil {
-		return r.problem("init_from", r.config.InitFrom, path+": "+err.Error())
+		return r.problem("init_from", path, err.Error())
 	}
 	r.infof("weights: from %s", path)
 	return nil

@@ -39,14 +39,15 @@ func (r *run) dryRun(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	r.onClose(func() { os.RemoveAll(r.config.Data.CacheDir) })
-	if err := r.build(ctx); err != nil {
+	if err := r.build(ctx, r.dryCheckpoint); err != nil {
 		return err
 	}
-	c, err := r.dryCheckpoint()
+	if r.from != nil {
+		err = r.resume(r.from)
+	} else {
+		err = r.initialise()
+	}
 	if err != nil {
-		return err
-	}
-	if err := r.initialise(); err != nil {
 		return err
 	}
 	seconds, err := r.timeStep()
@@ -56,7 +57,7 @@ func (r *run) dryRun(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	return r.printPlan(out, c, seconds)
+	return r.printPlan(out, seconds)
 }
 
 // dryCheckpoint is what a run would go on from; nil: from nothing.
@@ -98,7 +99,7 @@ func (r *run) timeStep() (seconds float64, err error) {
 	return seconds, nil
 }
 
-func (r *run) printPlan(out io.Writer, c *checkpoint.Checkpoint, seconds float64) error {
+func (r *run) printPlan(out io.Writer, seconds float64) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, value string) { fmt.Fprintf(t, "%s\t%s\n", name, value) }
 	size, n := monitor.FormatBytes, monitor.FormatCount
@@ -107,9 +108,9 @@ func (r *run) printPlan(out io.Writer, c *checkpoint.Checkpoint, seconds float64
 	row("tokens", fmt.Sprintf("%s to train on, %s to evaluate", n(r.data.Train().Tokens), n(r.data.Eval().Tokens)))
 	row("steps", fmt.Sprintf("%s; %s an epoch", n(r.totalSteps), n(int64(r.data.WindowsPerEpoch()))))
 	from := int64(0)
-	if c != nil {
-		from = c.Step
-		row("resume", fmt.Sprintf("would go on from %s", c.Dir))
+	if r.from != nil {
+		from = r.from.Step
+		row("resume", "would go on from "+r.from.Dir)
 	}
 	total := int64(0)
 	for _, part := range r.memoryPlan() {

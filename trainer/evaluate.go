@@ -19,6 +19,7 @@ type Evaluation struct {
 	Duration    time.Duration
 }
 
+// evaluate stops between two batches when a signal has arrived: the error is then *Interrupted.
 func (r *run) evaluate() (e Evaluation, err error) {
 	defer protect("evaluation", &err)
 	start := time.Now()
@@ -27,6 +28,9 @@ func (r *run) evaluate() (e Evaluation, err error) {
 	sum := torch.Zeros(nil, torch.Float64, r.device)
 	var bytes int64
 	for i := range r.data.EvalBatches() {
+		if err := r.interrupted(); err != nil {
+			return e, err
+		}
 		b, err := r.data.EvalBatch(i)
 		if err != nil {
 			return e, err

@@ -78,7 +78,7 @@ func inRun(t *testing.T, o Options, f func(r *run)) {
 		if err := r.openOutput(); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.build(context.Background()); err != nil {
+		if err := r.build(context.Background(), r.findCheckpoint); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.initialise(); err != nil {

@@ -3,6 +3,7 @@ package trainer
 // The training loop, top to bottom in the order things happen.
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -16,10 +17,14 @@ func (r *run) train(ctx context.Context) error {
 	defer windows.stop()
 	r.progressBar.Start(monitor.Plan{FirstStep: r.done.Step, TotalSteps: r.totalSteps, Epochs: r.epochs()})
 	r.clock = newStopwatch(r.done.Step)
-	if r.done.Step == 0 && r.config.EvalSteps > 0 && r.data.EvalBatches() > 0 { // where it starts from, as nanoGPT shows it
-		if err := r.recordEvaluation(); err != nil {
-			return err
-		}
+	if r.done.Step == 0 { // where it starts from, as nanoGPT shows it
+		r.done.EvaluationDue = r.evaluates()
+	}
+	if err := r.evaluateIfDue(); err != nil || r.signal != nil {
+		return cmp.Or(err, r.interrupted())
+	}
+	if r.done.Step == r.totalSteps { // only that evaluation was left to do
+		return r.save(ctx)
 	}
 
 	for r.done.Step < r.totalSteps {
@@ -44,10 +49,9 @@ func (r *run) train(ctx context.Context) error {
 				return err
 			}
 		}
-		if (r.due(r.config.EvalSteps) || last && r.config.EvalSteps > 0) && r.data.EvalBatches() > 0 {
-			if err := r.recordEvaluation(); err != nil {
-				return err
-			}
+		r.done.EvaluationDue = r.evaluates() && (r.due(r.config.EvalSteps) || last)
+		if err := r.evaluateIfDue(); err != nil {
+			return err
 		}
 		interrupted := r.interrupted()
 		if r.due(r.config.SaveSteps) || last || interrupted != nil {
@@ -55,12 +59,15 @@ func (r *run) train(ctx context.Context) error {
 				return err
 			}
 		}
-		if interrupted != nil && !last {
+		if interrupted != nil && (!last || r.done.EvaluationDue) {
 			return interrupted
 		}
 	}
 	return nil
 }
+
+// evaluates says whether the run evaluates at all.
+func (r *run) evaluates() bool { return r.config.EvalSteps > 0 && r.data.EvalBatches() > 0 }
 
 // due says whether something that happens every so many steps happens now; 0 is never.
 func (r *run) due(every int) bool { return every > 0 && r.done.Step%int64(every) == 0 }
@@ -121,25 +128,36 @@ func (r *run) finishEpoch() error {
 	return nil
 }
 
-func (r *run) recordEvaluation() error {
+// evaluateIfDue evaluates and records it, unless a signal arrives first: then it stays due, also in the checkpoint, and a
+// resumed run begins with it.
+func (r *run) evaluateIfDue() error {
+	if !r.done.EvaluationDue {
+		return nil
+	}
 	e, err := r.evaluate()
+	if r.signal != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
+	r.done.EvaluationDue = false
 	r.lastEvaluation = &e
 	r.monitor.Record(monitor.Record{Event: "eval", Step: r.done.Step, Fields: e.fields()})
 	r.clock.exclude(e.Duration)
 	return nil
 }
 
-// interrupted is the signal that has arrived since the last step, if any.
+// interrupted is the signal that has arrived, if any.
 func (r *run) interrupted() error {
 	select {
-	case s := <-r.signals:
-		return &Interrupted{Signal: s}
+	case r.signal = <-r.signals:
 	default:
+	}
+	if r.signal == nil {
 		return nil
 	}
+	return &Interrupted{Signal: r.signal}
 }
 
 // memoryFields are the device's and the process's memory.

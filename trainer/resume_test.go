@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,5 +96,21 @@ func TestResumeRefusesOtherDataByName(t *testing.T) {
 	}
 	if n := torch.LiveTensors(); n != 0 {
 		t.Errorf("%d tensors are alive after the error", n)
+	}
+}
+
+func TestAResumeDoesWithoutInitFrom(t *testing.T) {
+	first := smallRun(t, t.TempDir())
+	mustRun(t, first)
+	from := filepath.Join(first.Config.OutputDir, "final_model")
+	dir := t.TempDir()
+	settings := []string{"init_from=" + from, "save_steps=4", "max_steps=4", "lr_schedule=constant"}
+	mustRun(t, smallRun(t, dir, settings...))
+	if err := os.RemoveAll(from); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, smallRun(t, dir, append(settings, "max_steps=6")...))
+	if err := Run(context.Background(), smallRun(t, t.TempDir(), settings...)); err == nil || !strings.Contains(err.Error(), "init_from") {
+		t.Errorf("a fresh start without init_from: error %v", err)
 	}
 }

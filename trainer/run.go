@@ -48,6 +48,12 @@ type run struct {
 	precision torch.DType
 	id        string
 
+	store        *checkpoint.Store
+	from         *checkpoint.Checkpoint // what the run goes on from; nil: it starts
+	saved        string                 // directory of the checkpoint that holds the present state, or an earlier one
+	source       string                 // directory of the model that decides the architecture; "": the configuration does
+	architecture gpt2.Config            // of that model
+
 	tokenizer *tokenizer.Tokenizer
 	data      *data.Dataset
 	model     *gpt2.Model
@@ -59,8 +65,6 @@ type run struct {
 	totalSteps int64
 	done       progress
 	known      known
-	store      *checkpoint.Store
-	saved      string // directory of the newest checkpoint of this session
 
 	monitor        *monitor.Monitor
 	tensorBoard    bool // its event file is open
@@ -68,6 +72,7 @@ type run struct {
 	stats          monitor.SystemStats
 	clock          *stopwatch
 	lastEvaluation *Evaluation
+	signal         os.Signal // has arrived
 
 	beforeUpdate func(r *run) // for tests: the window's gradients are there
 }
@@ -100,7 +105,7 @@ func (r *run) run(ctx context.Context) error {
 	if err := r.openOutput(); err != nil {
 		return err
 	}
-	if err := r.build(ctx); err != nil {
+	if err := r.build(ctx, r.findCheckpoint); err != nil {
 		return err
 	}
 	complete, err := r.begin()
@@ -165,29 +170,21 @@ func (r *run) close() {
 
 func (r *run) infof(format string, a ...any) { r.logger.Infof(format, a...) }
 
-// begin finds the checkpoint to go on from, or initialises the weights, and opens the sinks. complete: nothing is left to do.
+// begin restores the checkpoint to go on from, or initialises the weights, and opens the sinks. complete: nothing is left to do.
 func (r *run) begin() (complete bool, err error) {
-	r.store, err = checkpoint.Open(checkpoint.Options{FS: r.fs, Dir: r.config.OutputDir, Prefix: r.config.ModelName,
-		Keep: r.config.MaxCheckpoints, Log: r.infof})
-	if err != nil {
-		return false, &OutputError{fmt.Errorf("output_dir: %w", err)}
-	}
-	c, err := r.findCheckpoint()
-	if err != nil {
-		return false, err
-	}
 	resumeStep := int64(-1)
-	if c == nil {
+	if r.from == nil {
 		r.id = newRunID()
 		if err := r.initialise(); err != nil {
 			return false, err
 		}
 	} else {
-		if err := r.resume(c); err != nil {
+		if err := r.resume(r.from); err != nil {
 			return false, err
 		}
 		resumeStep = r.done.Step
-		if r.done.Step >= r.totalSteps {
+		r.store.Prune(resumeStep) // a run that was killed behind its last save had not come to it
+		if r.done.Step > r.totalSteps || r.done.Step == r.totalSteps && !r.done.EvaluationDue {
 			return true, nil
 		}
 	}
@@ -197,8 +194,13 @@ func (r *run) begin() (complete bool, err error) {
 	return false, r.openSinks(resumeStep)
 }
 
-// findCheckpoint is what resume says: auto takes the newest that is intact, never none, a directory that one.
-func (r *run) findCheckpoint() (*checkpoint.Checkpoint, error) {
+// findCheckpoint opens the store and takes what resume says: auto the newest checkpoint that is intact, never none, a directory that one.
+func (r *run) findCheckpoint() (c *checkpoint.Checkpoint, err error) {
+	r.store, err = checkpoint.Open(checkpoint.Options{FS: r.fs, Dir: r.config.OutputDir, Prefix: r.config.ModelName,
+		Keep: r.config.MaxCheckpoints, Log: r.infof})
+	if err != nil {
+		return nil, &OutputError{fmt.Errorf("output_dir: %w", err)}
+	}
 	switch r.config.Resume {
 	case "never":
 		r.infof("resume: a fresh start (resume is never)")
@@ -216,8 +218,7 @@ func (r *run) findCheckpoint() (*checkpoint.Checkpoint, error) {
 		}
 		return c, nil
 	}
-	c, err := checkpoint.Load(r.fs, r.config.Resume)
-	if err != nil {
+	if c, err = checkpoint.Load(r.fs, r.config.Resume); err != nil {
 		return nil, fmt.Errorf("resume: %w", err)
 	}
 	return c, nil
@@ -234,7 +235,7 @@ func (r *run) resume(c *checkpoint.Checkpoint) error {
 	if err := r.restore(c); err != nil {
 		return err
 	}
-	r.id = c.Manifest.RunID
+	r.id, r.saved = c.Manifest.RunID, c.Dir
 	r.infof("resume: going on from %s, step %s", c.Dir, monitor.FormatCount(r.done.Step))
 	r.sayChanges(c)
 	return nil

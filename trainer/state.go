@@ -25,6 +25,7 @@ type progress struct {
 	Tokens         int64 `json:"tokens"`          // of all windows, padding not counted
 	PendingTargets int64 `json:"pending_targets"` // whose losses are in the device's sum
 	SkippedAtRead  int64 `json:"skipped_at_read"` // updates skipped when the losses were last read
+	EvaluationDue  bool  `json:"evaluation_due"`  // a signal came before the evaluation of this step
 
 	Interval tally `json:"interval"` // since the last logged loss
 	Epoch    tally `json:"epoch"`    // since the epoch began
