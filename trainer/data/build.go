@@ -8,43 +8,56 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
+	"os"
 	"time"
 
 	"frugal/trainer/internal/vfs"
 )
 
-// write builds the cache. Whoever looks, also after a crash, finds the old one, the new one, or none. The lock is held, so a
-// temporary file that is there already is what a process that died has left.
+// temporary is the cache under construction. Beside it lie .index and .progress.
+func (k *keeper) temporary() string { return k.name + ".tmp" }
+
+// write builds the cache. Whoever looks, also after a crash, finds the old one, the new one, or none. The lock is held, so
+// temporary files that are there already are what an interrupted run has left. An error of a source and a cancellation leave
+// them, too, if a source is finished; where the cache's own disk fails they go.
 func (k *keeper) write(ctx context.Context) (*header, error) {
-	fsys, temporary, started := k.options.FS, k.name+".tmp", time.Now()
-	h, err := k.writeTemporary(ctx, temporary)
-	fsys.Remove(temporary + ".index")
+	fsys, started := k.options.FS, time.Now()
+	h, err := k.writeTemporary(ctx)
 	if err == nil {
-		if err = fsys.Rename(temporary, k.name); err == nil {
+		if err = fsys.Rename(k.temporary(), k.name); err == nil {
 			err = fsys.SyncDir(k.options.CacheDir)
 		}
-		err = cacheError(err)
+		err = inCache(err)
+	}
+	_, noneFinished := fsys.Stat(k.temporary() + progressSuffix)
+	if err == nil || noneFinished != nil || errors.As(err, new(*cacheError)) {
+		k.clear()
 	}
 	if err != nil {
-		fsys.Remove(temporary)
 		return nil, err
 	}
 	took, size := time.Since(started).Seconds(), float64(k.corpus.size())
-	k.options.Log("tokenised %s, %.1f MB, in %.1f s (%.1f MB/s)", counted(int64(len(k.corpus.sources)), "file"), size/1e6, took, size/1e6/max(took, 1e-3))
+	files := counted(int64(len(k.corpus.sources)-k.corpus.finished), "file")
+	k.options.Log("tokenised %s, %.1f MB, in %.1f s (%.1f MB/s)", files, size/1e6, took, size/1e6/max(took, 1e-3))
 	return h, nil
 }
 
-// cacheError names the cache in errors of its own files; those of the sources name the source.
-func cacheError(err error) error {
+// cacheError is an error of the cache's own files; one of a source's names the source.
+type cacheError struct{ err error }
+
+func (e *cacheError) Error() string { return "data: token cache: " + e.err.Error() }
+func (e *cacheError) Unwrap() error { return e.err }
+
+func inCache(err error) error {
 	if err != nil {
-		err = fmt.Errorf("data: token cache: %w", err)
+		err = &cacheError{err}
 	}
 	return err
 }
 
-func (k *keeper) writeTemporary(ctx context.Context, name string) (*header, error) {
+func (k *keeper) writeTemporary(ctx context.Context) (*header, error) {
 	stamps, err := k.corpus.stamps() // before reading: what changes from here on is noticed next time
 	if err != nil {
 		return nil, err
@@ -53,23 +66,29 @@ func (k *keeper) writeTemporary(ctx context.Context, name string) (*header, erro
 	for _, s := range stamps {
 		total += s.Size
 	}
-	w, err := newCacheWriter(k.options, name)
+	w, err := k.goOn(stamps)
 	if err != nil {
-		return nil, cacheError(err)
+		if !errors.Is(err, errAbsent) {
+			k.options.Log("token cache %s: what an interrupted run has left is of no use: %v", k.name, err)
+		}
+		k.clear()
+		if w, err = newCacheWriter(k.options, k.temporary()); err != nil {
+			return nil, inCache(err)
+		}
 	}
 	defer w.close()
 	err = encodeAll(ctx, k.corpus, k.options, func(c *chunk, e *encoded) error {
 		k.options.Progress("tokenising", c.source.start+c.end, total)
-		return cacheError(w.add(e))
+		if err := k.note(w, c.source, stamps); err != nil {
+			return inCache(err)
+		}
+		return inCache(w.add(e))
 	})
 	if err != nil {
 		return nil, err
 	}
-	for i, s := range k.corpus.sources {
-		stamps[i].Contents = s.contents
-	}
 	w.header.identity = k.identity
-	return w.header, cacheError(w.finish(stamps))
+	return w.header, inCache(w.finish(k.corpus.withContents(stamps)))
 }
 
 // cacheWriter writes ids as they come; the index is collected in a file of its own and put behind them, so that memory
@@ -77,26 +96,54 @@ func (k *keeper) writeTemporary(ctx context.Context, name string) (*header, erro
 type cacheWriter struct {
 	file, indexFile vfs.File
 	out, index      *bufio.Writer
-	digest          *blockDigest
+	digest          *blockDigest // of the payload so far
+	indexDigest     *blockDigest // of the index so far
 	header          *header
-	record          []byte
-	written         int64
+	entry           []byte
+	written         int64 // bytes of the payload
+	finished        int   // sources of which that is noted
+	noted           int64 // bytes of those
 }
 
+// newCacheWriter begins new files.
 func newCacheWriter(o Options, name string) (*cacheWriter, error) {
-	file, err := o.FS.Create(name)
+	w, err := openCacheWriter(o, name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err == nil {
+		w.out.Write(make([]byte, headerBytes)) // its place, in the buffer: it is written last
+	}
+	return w, err
+}
+
+func openCacheWriter(o Options, name string, flag int) (*cacheWriter, error) {
+	file, err := o.FS.OpenFile(name, flag, 0o666)
 	if err != nil {
 		return nil, err
 	}
-	indexFile, err := o.FS.Create(name + ".index")
+	indexFile, err := o.FS.OpenFile(name+".index", flag, 0o666)
 	if err != nil {
 		file.Close()
 		return nil, err
 	}
-	w := &cacheWriter{file: file, indexFile: indexFile, digest: newBlockDigest(), header: &header{width: idWidth(o)}}
-	w.out, w.index = bufio.NewWriterSize(file, 1<<20), bufio.NewWriterSize(indexFile, 1<<16)
-	_, err = w.out.Write(make([]byte, headerBytes)) // its place; it is written last
-	return w, err
+	return &cacheWriter{
+		file: file, out: bufio.NewWriterSize(file, 1<<20), digest: newBlockDigest(), header: &header{width: idWidth(o)},
+		indexFile: indexFile, index: bufio.NewWriterSize(indexFile, 1<<16), indexDigest: newBlockDigest(),
+	}, nil
+}
+
+// sync makes durable what was added.
+func (w *cacheWriter) sync() error {
+	for _, part := range []struct {
+		buffer *bufio.Writer
+		file   vfs.File
+	}{{w.out, w.file}, {w.index, w.indexFile}} {
+		if err := part.buffer.Flush(); err != nil {
+			return err
+		}
+		if err := part.file.Sync(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // idWidth is the number of bytes of an id.
@@ -128,8 +175,9 @@ func (w *cacheWriter) add(e *encoded) error {
 		h.tokens += s.tokens
 		h.bytes += s.bytes
 		r := record{tokenEnd: h.tokens, byteEnd: h.bytes, document: h.documents - 1, hash: s.hash}
-		w.record = r.append(w.record[:0])
-		if _, err := w.index.Write(w.record); err != nil {
+		w.entry = r.append(w.entry[:0])
+		w.indexDigest.Write(w.entry)
+		if _, err := w.index.Write(w.entry); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"frugal/trainer/internal/vfs"
@@ -51,6 +52,7 @@ type corpus struct {
 	split     func(text []byte, limit int) int
 	textOnly  bool // refuse token files
 	digests   bool // note each source's contents
+	finished  int  // sources, the first, that are not to be read: what would be noted of them is known
 }
 
 // newCorpus finds the files that the patterns match.
@@ -88,13 +90,16 @@ func (c *corpus) readerOf(name string) (func(*source, vfs.File, *batcher) error,
 	return nil, fmt.Errorf("data: %s: unknown kind of file (want .txt, .jsonl, .parquet or .bin)", name)
 }
 
-// chunks reads the sources in order and hands out their contents, some 256 KiB at a time. Memory does not grow with them.
+// chunks reads the sources that are not finished in order and hands out their contents, some 256 KiB at a time. An empty chunk
+// opens each source: those before it are whole. Memory does not grow with them.
 func (c *corpus) chunks(ctx context.Context, emit func(*chunk) error) error {
 	start := int64(0)
 	for _, s := range c.sources {
 		s.start = start
-		if err := c.readSource(ctx, s, emit); err != nil {
-			return err
+		if s.number >= c.finished {
+			if err := c.readSource(ctx, s, emit); err != nil {
+				return err
+			}
 		}
 		start += s.size
 	}
@@ -118,6 +123,9 @@ func (c *corpus) readSource(ctx context.Context, s *source, emit func(*chunk) er
 		}
 		return emit(k)
 	}}
+	if err := b.emit(&chunk{source: s}); err != nil {
+		return err
+	}
 	hashed := &hashedFile{File: f}
 	if c.digests && !sampledWhole(s.size) {
 		hashed.digest = newBlockDigest()
@@ -172,9 +180,9 @@ func (h *hashedFile) contents(size int64) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// size is what the sources hold, once they were read.
+// size is what the sources that were read hold.
 func (c *corpus) size() (total int64) {
-	for _, s := range c.sources {
+	for _, s := range c.sources[c.finished:] {
 		total += s.size
 	}
 	return total
@@ -231,6 +239,15 @@ func (c *corpus) stamp(s *source) (stamp, error) {
 	}
 	one.Sample = hex.EncodeToString(h.Sum(nil))
 	return one, nil
+}
+
+// withContents completes stamps of the first sources once these were read.
+func (c *corpus) withContents(stamps []stamp) []stamp {
+	complete := slices.Clone(stamps)
+	for i := range complete {
+		complete[i].Contents = c.sources[i].contents
+	}
+	return complete
 }
 
 // sampledWhole says whether a file of this size is in its sample wholly.
