@@ -38,6 +38,8 @@ type Console struct {
 	columns func() int
 	now     func() time.Time
 
+	turn sync.Mutex // of what shows or hides a live line: one at a time; taken before mu
+
 	mu    sync.Mutex
 	w     io.Writer
 	live  liveLine      // nil when there is none
@@ -128,7 +130,9 @@ func (c *Console) show(line liveLine) {
 	if c.mode != modeBar {
 		return
 	}
-	c.hide(nil, false)
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	c.end(nil, false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.live = line
@@ -165,6 +169,13 @@ func (c *Console) draw() {
 
 // hide ends the live line if it is line, or whatever it is if line is nil: kept as the last line of the log, or erased.
 func (c *Console) hide(line liveLine, keep bool) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	c.end(line, keep)
+}
+
+// end is hide with the turn taken. The goroutine that refreshes needs mu to end, so mu is given back meanwhile.
+func (c *Console) end(line liveLine, keep bool) {
 	c.mu.Lock()
 	stop, done := c.stop, c.done
 	if stop == nil || line != nil && c.live != line {

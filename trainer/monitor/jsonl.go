@@ -27,16 +27,16 @@ func OpenJSONL(fsys vfs.FS, path string, resumeStep int64) (Sink, error) {
 	if err := fsys.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	if resumeStep < 0 {
-		if err := moveAside(fsys, path); err != nil {
-			return nil, fmt.Errorf("metrics: %w", err)
-		}
-	}
 	switch info, err := fsys.Stat(path); {
 	case err == nil && !info.Mode().IsRegular(): // a device would be read without end
 		return nil, fmt.Errorf("metrics: %s is not a regular file", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	if resumeStep < 0 {
+		if err := moveAside(fsys, path); err != nil {
+			return nil, fmt.Errorf("metrics: %w", err)
+		}
 	}
 	file, err := fsys.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {

@@ -304,3 +304,19 @@ func TestAMetricsFileThatIsADeviceIsRefused(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestADirectoryInTheMetricsPlaceIsRefusedAndStays(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "metrics.jsonl")
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	write(t, vfs.OS, filepath.Join(dir, "file"), "somebody's")
+	for _, resumeStep := range []int64{-1, 3} {
+		if _, err := OpenJSONL(vfs.OS, dir, resumeStep); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("resume step %d: error %v", resumeStep, err)
+		}
+	}
+	if got := read(t, vfs.OS, filepath.Join(dir, "file")); got != "somebody's" {
+		t.Errorf("in it: %q", got)
+	}
+}

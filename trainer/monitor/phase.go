@@ -27,8 +27,8 @@ type phase struct {
 }
 
 // Phase begins a set-up phase of total units (of whatever kind; 0 or less if unknown). update says how many are done, any
-// number of times, from any goroutine; finish ends the phase and logs its time if that was long. One
-// live line stands at a time: what begins later takes the place of what began before.
+// number of times, from any goroutine; finish ends the phase and logs its time if that was long. One live line stands at a
+// time: what begins later takes the place of what began before.
 func (p *Progress) Phase(name string, total int64) (update func(done int64), finish func()) {
 	now := p.console.now()
 	ph := &phase{name: name, total: total, color: p.console.color, unicode: p.console.unicode, started: now, lastLine: now}

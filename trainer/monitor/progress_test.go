@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -96,6 +97,26 @@ func TestLogLinesStandAboveTheBar(t *testing.T) {
 	if !strings.Contains(lines[5], "253/600") || len(lines) != 7 {
 		t.Errorf("the bar was not left where it stopped:\n%s", screen.screen())
 	}
+}
+
+// One phase begins while another, on its way out, waits for its refreshing goroutine to end: here the test is that goroutine.
+func TestAPhaseThatEndsDoesNotTakeTheNextOneAlong(t *testing.T) {
+	leaksNothing(t)
+	console, _ := newTerminal(80).console(modeBar)
+	first, next := &phase{name: "first", total: 2}, &phase{name: "next", total: 2}
+	stop, done := make(chan struct{}), make(chan struct{})
+	console.live, console.stop, console.done = first, stop, done
+	var group sync.WaitGroup
+	group.Go(func() { console.hide(first, false) })
+	<-stop
+	group.Go(func() { console.show(next) })
+	time.Sleep(20 * time.Millisecond) // for show to go as far as it can
+	close(done)
+	group.Wait()
+	if console.live != next {
+		t.Error("the next phase is not shown")
+	}
+	console.hide(nil, false)
 }
 
 func TestResizeLeavesNoDebris(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"frugal/trainer/internal/vfs"
 )
 
-// cutEventFiles drops from the event files of this run in dir what lies past step. START alone would do for TensorBoard's reader in
-// Python; the faster one that it uses by default shows a void step until the same tag reaches that step again.
+// cutEventFiles drops from the event files of this run in dir what lies past step. START alone would do for TensorBoard's
+// reader in Python; the faster one that it uses by default shows a void step until the same tag reaches that step again.
 func cutEventFiles(fsys vfs.FS, dir, runID string, step int64) error {
 	entries, err := fsys.ReadDir(dir)
 	if err != nil {
