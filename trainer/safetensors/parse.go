@@ -25,8 +25,7 @@ type File struct {
 
 // Parse checks a whole file, usually a mapping, and returns what is in it. It fails unless the header is one JSON object
 // with no name twice and no key that the format does not know, each tensor's bytes are as many as its shape and element type
-// say, and the tensors fill the data without gap or overlap to the file's last byte. Neither the header nor the data is
-// copied, apart from names.
+// say, and the tensors fill the data without gap or overlap to the file's last byte. The data is not copied.
 func Parse(b []byte) (*File, error) {
 	if len(b) < 8 {
 		return nil, fmt.Errorf("%d bytes are too short for a safetensors file", len(b))
