@@ -63,7 +63,7 @@ const char* ft_addmm(ft_tensor bias, ft_tensor a, ft_tensor b, ft_tensor* out);
 const char* ft_addmm_(ft_tensor c, ft_tensor a, ft_tensor b);
 const char* ft_log_softmax(ft_tensor a, int64_t dim, int8_t dtype, ft_tensor* out);
 const char* ft_gather(ft_tensor a, int64_t dim, ft_tensor index, ft_tensor* out);
-const char* ft_index_put_add_(ft_tensor a, ft_tensor rows, ft_tensor columns, ft_tensor values);
+const char* ft_scatter_add_(ft_tensor a, int64_t dim, ft_tensor index, ft_tensor src);
 const char* ft_where(ft_tensor condition, ft_tensor a, ft_tensor b, ft_tensor* out);
 const char* ft_normal_(ft_tensor a, double mean, double std);
 

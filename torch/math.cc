@@ -11,6 +11,7 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/reciprocal.h>
+#include <ATen/ops/scatter_add.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/where.h>
@@ -65,8 +66,8 @@ const char* ft_gather(ft_tensor a, int64_t dim, ft_tensor index, ft_tensor* out)
   FT_GUARD(*out = give(at::gather(get(a), dim, get(index))))
 }
 
-const char* ft_index_put_add_(ft_tensor a, ft_tensor rows, ft_tensor columns, ft_tensor values) {
-  FT_GUARD(get(a).index_put_({get(rows), get(columns)}, get(values), /*accumulate=*/true))
+const char* ft_scatter_add_(ft_tensor a, int64_t dim, ft_tensor index, ft_tensor src) {
+  FT_GUARD(get(a).scatter_add_(dim, get(index), get(src)))
 }
 
 const char* ft_where(ft_tensor condition, ft_tensor a, ft_tensor b, ft_tensor* out) {

@@ -44,8 +44,8 @@ package torch
 #cgo nocallback ft_log_softmax
 #cgo noescape ft_gather
 #cgo nocallback ft_gather
-#cgo noescape ft_index_put_add_
-#cgo nocallback ft_index_put_add_
+#cgo noescape ft_scatter_add_
+#cgo nocallback ft_scatter_add_
 #cgo noescape ft_where
 #cgo nocallback ft_where
 #cgo noescape ft_normal_
@@ -192,9 +192,9 @@ func (t *Tensor) Gather(dim int64, index *Tensor) *Tensor {
 	return wrap(out)
 }
 
-// IndexPutAdd_ adds values[i] to t[rows[i], columns[i]]; rows and columns are int64.
-func (t *Tensor) IndexPutAdd_(rows, columns, values *Tensor) *Tensor {
-	check(C.ft_index_put_add_(t.p(), rows.p(), columns.p(), values.p()))
+// ScatterAdd_ adds each element of src to the entry of t that index (int64, of src's shape) names along dim.
+func (t *Tensor) ScatterAdd_(dim int64, index, src *Tensor) *Tensor {
+	check(C.ft_scatter_add_(t.p(), C.int64_t(dim), index.p(), src.p()))
 	return t
 }
 

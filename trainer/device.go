@@ -89,12 +89,16 @@ func hasARMBF16() bool {
 	return err == nil && strings.Contains(string(text), " bf16")
 }
 
-// CardMemoryGB is the memory of the first CUDA card in GiB, for preset: auto.
-func CardMemoryGB() (gb float64, ok bool, why string) {
-	if ok, reason := torch.CUDAAvailable(); !ok {
+// CardMemoryGB is the memory of the card that device names in GiB, for preset: auto.
+func CardMemoryGB(device string) (gb float64, ok bool, why string) {
+	d, reason, err := chooseDevice(device)
+	if err != nil {
+		return 0, false, err.Error()
+	}
+	if d.Type == torch.CPUType {
 		return 0, false, reason
 	}
-	m, err := torch.MemoryStats(torch.CUDA(0))
+	m, err := torch.MemoryStats(d)
 	if err != nil {
 		return 0, false, err.Error()
 	}

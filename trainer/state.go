@@ -150,7 +150,7 @@ func (r *run) stateSources() []safetensors.Source {
 	var sources []safetensors.Source
 	for name, t := range r.stateTensors() {
 		sources = append(sources, safetensors.Source{Name: name, DType: dtypeNames[t.DType()], Shape: t.Shape(), Write: func(w io.Writer) error {
-			_, err := w.Write(t.Bytes())
+			_, err := t.WriteTo(w)
 			return err
 		}})
 	}

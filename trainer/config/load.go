@@ -16,9 +16,9 @@ type LoadOptions struct {
 	Path    string   // .yaml, .yml, .json or .toml; "": no file
 	Set     []string // key=value, in order; the last of the same key wins
 	Environ []string // as os.Environ gives it
-	// CardMemoryGB asks for the memory of the card in GiB, for preset: auto; ok is false without a card, and why says
-	// the reason. It is called only when it is needed. nil: there is no card.
-	CardMemoryGB func() (gb float64, ok bool, why string)
+	// CardMemoryGB asks for the memory of the card that device names in GiB, for preset: auto; ok is false without a card,
+	// and why says the reason. It is called only when it is needed. nil: there is no card.
+	CardMemoryGB func(device string) (gb float64, ok bool, why string)
 }
 
 // Load reads and checks a configuration: default < preset < file < FRUGAL_ environment < Set. The choices are what was

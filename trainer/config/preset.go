@@ -31,7 +31,7 @@ type Choice struct{ Key, Value, Reason string }
 func (c Choice) String() string { return c.Key + " " + c.Value + ": " + c.Reason }
 
 // choosePreset is preset: auto. A card reports a little less than its nominal size, so that 4, 6 and 8 are upper bounds.
-func choosePreset(device string, cardMemoryGB func() (gb float64, ok bool, why string)) Choice {
+func choosePreset(device string, cardMemoryGB func(device string) (gb float64, ok bool, why string)) Choice {
 	smallest := func(reason string) Choice {
 		return Choice{Key: "preset", Value: "4gb", Reason: reason + ", so the smallest preset"}
 	}
@@ -41,7 +41,7 @@ func choosePreset(device string, cardMemoryGB func() (gb float64, ok bool, why s
 	if cardMemoryGB == nil {
 		return smallest("no card was looked for")
 	}
-	gb, ok, why := cardMemoryGB()
+	gb, ok, why := cardMemoryGB(device)
 	if !ok {
 		return smallest(strings.TrimSuffix("no card: "+why, ": "))
 	}

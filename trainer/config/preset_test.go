@@ -19,14 +19,14 @@ func TestPresetFillsWhatNothingElseSets(t *testing.T) {
 }
 
 func TestPresetAutoGoesByTheCard(t *testing.T) {
-	card := func(gb float64) func() (float64, bool, string) {
-		return func() (float64, bool, string) { return gb, true, "" }
+	card := func(gb float64) func(string) (float64, bool, string) {
+		return func(string) (float64, bool, string) { return gb, true, "" }
 	}
-	none := func() (float64, bool, string) { return 0, false, "no driver is loaded" }
+	none := func(string) (float64, bool, string) { return 0, false, "no driver is loaded" }
 	for _, test := range []struct {
 		name string
 		set  []string
-		card func() (float64, bool, string)
+		card func(string) (float64, bool, string)
 		want string
 	}{
 		{"small card", nil, card(3.81), "preset 4gb: the card has 3.8 GiB"},
@@ -54,7 +54,7 @@ func TestPresetAutoGoesByTheCard(t *testing.T) {
 }
 
 func TestCardIsAskedOnlyForPresetAuto(t *testing.T) {
-	ask := func() (float64, bool, string) { t.Error("the card was asked"); return 0, false, "" }
+	ask := func(string) (float64, bool, string) { t.Error("the card was asked"); return 0, false, "" }
 	for _, set := range [][]string{nil, {"preset=4gb"}, {"preset=auto", "device=cpu"}} {
 		if _, _, err := Load(LoadOptions{Set: set, CardMemoryGB: ask}); err != nil {
 			t.Error(err)

@@ -82,7 +82,7 @@ func (h *head) chunk(rows, targets *torch.Tensor, start, n int64) {
 	if h.gradient == nil {
 		return
 	}
-	logProbs.Exp_().IndexPutAdd_(torch.Arange(n, h.m.Device), target, torch.Full([]int64{1}, -1, torch.Float32, h.m.Device))
+	logProbs.Exp_().ScatterAdd_(1, target.Reshape(n, 1), torch.Full([]int64{n, 1}, -1, torch.Float32, h.m.Device))
 	logProbs.Mul_(valid.Mul(h.p.Weight).Reshape(n, 1))
 	d := logProbs.To(h.p.Precision, h.m.Device) // the same elements where the precision is fp32
 	logProbs.Free()

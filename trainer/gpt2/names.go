@@ -4,8 +4,10 @@ package gpt2
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 )
 
@@ -87,7 +89,11 @@ func ParseConfig(text []byte) (Config, error) {
 		ModelType: "gpt2", VocabSize: 50257, NPositions: 1024, NEmbd: 768, NLayer: 12, NHead: 12, Activation: "gelu_new",
 		EmbdPdrop: 0.1, AttnPdrop: 0.1, ResidPdrop: 0.1, LayerNormEpsilon: 1e-5, ScaleAttnWeights: true, TieWordEmbeddings: true,
 	}
-	if err := json.Unmarshal(text, &h); err != nil {
+	var wrong *json.UnmarshalTypeError
+	switch err := json.Unmarshal(text, &h); {
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return Config{}, fmt.Errorf("%s is a %s, want a %s", wrong.Field, wrong.Value, jsonName(wrong.Type))
+	case err != nil:
 		return Config{}, fmt.Errorf("not a model configuration: %w", err)
 	}
 	c := Config{
@@ -98,6 +104,21 @@ func ParseConfig(text []byte) (Config, error) {
 		c.IntermediateSize = *h.NInner
 	}
 	return c, h.problem(c)
+}
+
+// jsonName is what JSON calls a value of the type.
+func jsonName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return jsonName(t.Elem())
+	case reflect.Int:
+		return "whole number"
+	case reflect.Float64:
+		return "number"
+	case reflect.Bool:
+		return "true or false"
+	}
+	return t.Kind().String()
 }
 
 func (h hfConfig) problem(c Config) error {
@@ -128,7 +149,7 @@ func (c Config) Check() error {
 	}{{"vocab_size", c.VocabSize}, {"n_embd", c.HiddenSize}, {"n_layer", c.NumLayers}, {"n_head", c.NumHeads},
 		{"n_inner", c.IntermediateSize}, {"n_positions", c.MaxPositionEmbeddings}} {
 		if s.value < 1 || s.value > math.MaxInt32 {
-			return fmt.Errorf("%s is %d, want a positive number", s.name, s.value)
+			return fmt.Errorf("%s is %d, want 1 to %d", s.name, s.value, math.MaxInt32)
 		}
 	}
 	if c.HiddenSize%c.NumHeads != 0 {

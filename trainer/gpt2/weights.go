@@ -141,28 +141,9 @@ func (m *Model) WeightSources() []safetensors.Source {
 	sources := make([]safetensors.Source, len(m.params))
 	for i, p := range m.params {
 		sources[i] = safetensors.Source{Name: p.Name, DType: "F32", Shape: p.Tensor.Shape(), Write: func(w io.Writer) error {
-			return writeTensor(w, p.Tensor)
+			_, err := p.Tensor.WriteTo(w)
+			return err
 		}}
 	}
 	return sources
-}
-
-// writeTensor streams t's elements through a buffer of a few MB, so that a large embedding is never on the host twice.
-func writeTensor(w io.Writer, t *torch.Tensor) error {
-	const piece = 1 << 20 // elements
-	scope := torch.OpenScope()
-	defer scope.Close()
-	flat := t.Detach().Reshape(-1)
-	n, size := flat.NumElements(), int64(flat.DType().Size())
-	buffer := make([]byte, min(n, piece)*size)
-	for start := int64(0); start < n; start += piece {
-		part := flat.Narrow(0, start, min(piece, n-start))
-		b := buffer[:part.NumBytes()]
-		part.CopyToBytes(b)
-		part.Free()
-		if _, err := w.Write(b); err != nil {
-			return err
-		}
-	}
-	return nil
 }
