@@ -41,6 +41,8 @@ func (c *corpus) readLines(s *source, f vfs.File, b *batcher) error {
 	return nil
 }
 
+var errNoObject = errors.New("not a JSON object")
+
 // decodeLine returns the string that a line's object has under key field; null is an empty one.
 func decodeLine(line []byte, field string) ([]byte, error) {
 	if i := invalidUTF8(line); i >= 0 {
@@ -49,6 +51,9 @@ func decodeLine(line []byte, field string) ([]byte, error) {
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(line, &object); err != nil {
 		return nil, explainJSON(line, err)
+	}
+	if object == nil { // the line is null
+		return nil, errNoObject
 	}
 	raw, ok := object[field]
 	if !ok {
@@ -86,7 +91,7 @@ func explainJSON(line []byte, err error) error {
 	case line[0] == '[' || len(line) == 1 && line[0] == '{':
 		return errors.New("want one JSON object a line, without [ ] around them or line breaks inside")
 	case line[0] != '{':
-		return errors.New("not a JSON object")
+		return errNoObject
 	case errors.As(err, &syntax) && int(syntax.Offset) >= len(line) && strings.HasPrefix(err.Error(), "unexpected end"):
 		return errors.New("the JSON object does not end: is the file cut off?")
 	case errors.As(err, &syntax):
