@@ -61,6 +61,17 @@ func TestBookBecomesOneFileAChapter(t *testing.T) {
 	}
 }
 
+func TestATitleWithoutTextMakesNoTitleOfWhatFollows(t *testing.T) {
+	p, err := readPage(strings.NewReader(`<html><h1>Água</h1><p>É fria.</p><h2><img src="x.png"/></h2><p>É clara.</p></html>`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []document{{title: "Água", blocks: []string{"É fria.", "É clara."}}}
+	if diff := cmp.Diff(want, p.documents, cmp.AllowUnexported(document{})); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 func TestBrokenBooksAreNamed(t *testing.T) {
 	for name, test := range map[string]struct {
 		files map[string]string

@@ -93,7 +93,10 @@ func (b *pageBuilder) end(t xml.EndElement) {
 		return
 	}
 	b.endBlock()
-	if name == "li" {
+	switch name {
+	case "h1", "h2":
+		b.heading = false // also where it held a picture only: what follows is no title
+	case "li":
 		b.bullet = ""
 	}
 }
