@@ -113,6 +113,16 @@ const char* ft_set_num_threads(int n);
 const char* ft_num_threads(int* out);
 const char* ft_cpu_capability(const char** out);
 
+// histogram.cc
+const char* ft_histogram(const ft_tensor* tensors, size_t n, ft_tensor edges, ft_tensor* out);
+
+// nvml.cc: -1 is what the driver does not say
+typedef struct {
+  int64_t utilization, celsius, milliwatts, memory_used;
+} ft_card;
+const char* ft_card_open(int8_t index, void** card, char** why);
+const char* ft_card_read(void* card, ft_card* out);
+
 #ifdef __cplusplus
 }
 #endif
