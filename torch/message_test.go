@@ -1,0 +1,18 @@
+package torch
+
+import "testing"
+
+// The messages are libtorch's (c10/cuda/CUDAException.cpp, CUDACachingAllocator.cpp), shortened.
+func TestMessagesLoseTheirAdvice(t *testing.T) {
+	for _, c := range []struct{ message, want string }{
+		{"CUDA error: an illegal memory access was encountered\nSearch for `cudaErrorIllegalAddress' in https://…\nCUDA kernel errors might be asynchronously reported at some other API call.\nCompile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.\n",
+			"CUDA error: an illegal memory access was encountered"},
+		{"CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 3.81 GiB of which 1.2 GiB is free. If reserved but unallocated memory is large try setting PYTORCH_CUDA_ALLOC_CONF=…",
+			"CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 3.81 GiB of which 1.2 GiB is free."},
+		{"two\n lines", "two lines"},
+	} {
+		if got := oneLine(c.message); got != c.want {
+			t.Errorf("%q becomes %q, want %q", c.message, got, c.want)
+		}
+	}
+}
