@@ -51,7 +51,10 @@ func (t *Tensor) SetGrad(grad *Tensor) { check(C.ft_set_grad(t.p(), grad.optiona
 // nil grads the outputs must be scalars.
 func Backward(outputs, grads []*Tensor) {
 	o, n := pointers(outputs)
-	g, _ := pointers(grads)
+	var g *C.ft_tensor
+	if grads != nil {
+		g = pointersOf(grads, n)
+	}
 	check(C.ft_backward(o, g, n))
 }
 

@@ -48,7 +48,12 @@ std::string library_problem() {
 
 bool on_cpu(ft_device d) { return static_cast<c10::DeviceType>(d.type) == c10::DeviceType::CPU; }
 
-c10::DeviceAllocator* allocator(ft_device d) { return c10::getDeviceAllocator(static_cast<c10::DeviceType>(d.type)); }
+// The caching allocator knows no card before the device type is initialised, which only the first tensor would do.
+c10::DeviceAllocator* allocator(ft_device d) {
+  auto type = static_cast<c10::DeviceType>(d.type);
+  at::globalContext().lazyInitDevice(type);
+  return c10::getDeviceAllocator(type);
+}
 
 }  // namespace
 
@@ -56,7 +61,7 @@ c10::DeviceAllocator* allocator(ft_device d) { return c10::getDeviceAllocator(st
 const char* ft_load_cuda(char** why) {
   FT_GUARD(std::string problem = driver_problem(); if (problem.empty()) problem = library_problem();
            if (problem.empty() && !at::hasCUDA()) problem = "libtorch_cuda.so loaded, but registered no CUDA support";
-           *why = strdup(problem.c_str()))
+           *why = strdup(problem.c_str()); TORCH_CHECK(*why != nullptr, "not enough memory"))
 }
 
 const char* ft_device_count(int8_t type, int* out) {

@@ -66,9 +66,15 @@ func asError(text *C.char) *Error {
 	return e
 }
 
-// oneLine keeps a message on one line and drops the advice for PyTorch's environment that follows its first sentences.
+// advice begins what libtorch's messages say of PyTorch's environment variables and sources.
+var advice = []string{"\nException raised from", "\nCUDA kernel errors might be asynchronously", "\nSearch for `", "\nFor debugging consider passing",
+	"\nCompile with `", " If reserved but unallocated memory is large"}
+
+// oneLine keeps a message on one line and drops the advice.
 func oneLine(s string) string {
-	s, _, _ = strings.Cut(s, "\nException raised from")
+	for _, begin := range advice {
+		s, _, _ = strings.Cut(s, begin)
+	}
 	return strings.Join(strings.Fields(s), " ")
 }
 

@@ -28,6 +28,10 @@ func TestErrorsHaveAKindAndOneLine(t *testing.T) {
 		{"2^60 bytes", "1152921504606846976 bytes", torch.OutOfMemory, func() { vector(1 << 58) }},
 		{"backward without a graph", "does not require grad", torch.OtherError, func() { vector(1).Reshape().Backward() }},
 		{"use after free", "used after it was freed", torch.OtherError, func() { v := vector(1); v.Free(); v.Add(v) }},
+		{"a nil tensor", "a tensor is nil", torch.OtherError, func() { vector(1).Add(nil) }},
+		{"lists of different lengths", "a list has 1 tensors, another has 2", torch.ShapeError, func() {
+			torch.Backward([]*torch.Tensor{vector(1), vector(1)}, []*torch.Tensor{vector(1)})
+		}},
 		{"integers where floats are wanted", "floating point", torch.OtherError, func() { torch.Arange(3, torch.CPU).SetRequiresGrad(true) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

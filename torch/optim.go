@@ -28,11 +28,7 @@ type AdamW struct {
 // updates, lr a scalar tensor. Where foundInf (float32 scalar, may be nil) is 1, nothing changes.
 func FusedAdamW_(o AdamW, params, grads, expAvgs, expAvgSqs, steps []*Tensor, lr, foundInf *Tensor) {
 	p, n := pointers(params)
-	g, _ := pointers(grads)
-	m, _ := pointers(expAvgs)
-	v, _ := pointers(expAvgSqs)
-	s, _ := pointers(steps)
-	check(C.ft_fused_adamw_(p, g, m, v, s, n, lr.p(), C.double(o.Beta1), C.double(o.Beta2), C.double(o.WeightDecay),
+	check(C.ft_fused_adamw_(p, pointersOf(grads, n), pointersOf(expAvgs, n), pointersOf(expAvgSqs, n), pointersOf(steps, n), n, lr.p(), C.double(o.Beta1), C.double(o.Beta2), C.double(o.WeightDecay),
 		C.double(o.Epsilon), foundInf.optional()))
 }
 

@@ -32,7 +32,7 @@ const char* ft_arange(int64_t end, ft_device d, ft_tensor* out) {
 // The bytes are copied before the function returns: no Go pointer stays behind. On their way to a card they lie in pinned
 // memory, from which the copy does not wait for the work in the stream; large ones do not, for pinned memory stays taken.
 const char* ft_from_bytes(const void* data, size_t bytes, const int64_t* shape, size_t n, int8_t dtype, ft_device d, ft_tensor* out) {
-  FT_GUARD(bool pin = d.type != 0 && bytes <= (1 << 20); auto host = at::empty(sizes(shape, n), options(dtype, {0, 0}).pinned_memory(pin));
+  FT_GUARD(bool pin = d.type != 0 && bytes <= (16 << 20); auto host = at::empty(sizes(shape, n), options(dtype, {0, 0}).pinned_memory(pin));
            TORCH_CHECK(host.nbytes() == bytes, "a tensor of size ", host.sizes(), " holds ", host.nbytes(), " bytes, not ", bytes);
            if (bytes > 0) std::memcpy(host.mutable_data_ptr(), data, bytes);
            *out = give(d.type == 0 ? std::move(host) : host.to(device(d), /*non_blocking=*/pin)))

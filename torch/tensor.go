@@ -81,6 +81,9 @@ func wrap(p C.ft_tensor) *Tensor {
 
 // p is the C pointer, or a panic that says what is wrong instead of a crash in C++.
 func (t *Tensor) p() C.ft_tensor {
+	if t == nil {
+		panic(&Error{OtherError, "a tensor is nil"})
+	}
 	if t.ptr == nil {
 		panic(&Error{OtherError, "a tensor is used after it was freed"})
 	}
@@ -93,6 +96,15 @@ func (t *Tensor) optional() C.ft_tensor {
 		return nil
 	}
 	return t.p()
+}
+
+// pointersOf is pointers of a list that must have n tensors, as C++ will read.
+func pointersOf(tensors []*Tensor, n C.size_t) *C.ft_tensor {
+	if len(tensors) != int(n) {
+		panic(&Error{ShapeError, fmt.Sprintf("a list has %d tensors, another has %d", len(tensors), n)})
+	}
+	p, _ := pointers(tensors)
+	return p
 }
 
 // pointers lists C pointers for a TensorList. The slice holds pointers to C memory only.

@@ -132,6 +132,9 @@ func (r *run) sayData() {
 // cacheDir is where token files and trained tokenizers are kept: data.cache_dir, or the user's cache directory, or, where
 // there is none, the output directory.
 func (r *run) cacheDir() string {
+	if r.scratch != "" {
+		return r.scratch
+	}
 	if d := r.config.Data.CacheDir; d != "" {
 		return d
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // DryRun prepares a run as Run does, with the token cache in a directory that is removed again, takes the largest window
-// through one step, and prints what it found to out.
+// through a step, twice, and prints what it found to out.
 func DryRun(ctx context.Context, o Options, out io.Writer) error {
 	r := newRun(o)
 	thread := torch.StartThread()
@@ -35,10 +35,10 @@ func (r *run) dryRun(ctx context.Context, out io.Writer) (err error) {
 	r.logger = monitor.SetupLog(r.console, nil)
 	r.progressBar = monitor.NewProgress(r.console, r.logger)
 	r.onClose(func() { r.progressBar.Close() })
-	if r.config.Data.CacheDir, err = os.MkdirTemp("", "frugal-dry-run-"); err != nil {
+	if r.scratch, err = os.MkdirTemp("", "frugal-dry-run-"); err != nil {
 		return err
 	}
-	r.onClose(func() { os.RemoveAll(r.config.Data.CacheDir) })
+	r.onClose(func() { os.RemoveAll(r.scratch) })
 	if err := r.build(ctx, r.dryCheckpoint); err != nil {
 		return err
 	}
@@ -60,16 +60,11 @@ func (r *run) dryRun(ctx context.Context, out io.Writer) (err error) {
 	return r.printPlan(out, seconds)
 }
 
-// dryCheckpoint is what a run would go on from; nil: from nothing.
-func (r *run) dryCheckpoint() (c *checkpoint.Checkpoint, err error) {
-	switch r.config.Resume {
-	case "never":
-	case "auto":
-		c, _, err = checkpoint.Newest(r.fs, r.config.OutputDir, r.config.ModelName)
-	default:
-		c, err = checkpoint.Load(r.fs, r.config.Resume)
-	}
-	return c, err
+// dryCheckpoint is findCheckpoint without a store, which would clear up.
+func (r *run) dryCheckpoint() (*checkpoint.Checkpoint, error) {
+	return r.chooseCheckpoint(func() (*checkpoint.Checkpoint, []error, error) {
+		return checkpoint.Newest(r.fs, r.config.OutputDir, r.config.ModelName)
+	})
 }
 
 // timeStep takes a full window of full rows through a step, twice: the first warms the caches.
@@ -118,7 +113,11 @@ func (r *run) printPlan(out io.Writer, seconds float64) error {
 		total += part.bytes
 	}
 	row("memory: sum", fmt.Sprintf("%s on %s (estimated)", size(total), r.device))
-	row("memory: measured", fmt.Sprintf("%s at the peak of one step", size(r.peakMemory())))
+	if r.device.Type == torch.CPUType {
+		row("memory: measured", fmt.Sprintf("%s at the peak of this process, libtorch and the preparation of the data included", size(r.peakMemory())))
+	} else {
+		row("memory: measured", fmt.Sprintf("%s at the peak of a step", size(r.peakMemory())))
+	}
 	row("disk", fmt.Sprintf("%s for %d checkpoints and the final model", size((12*int64(r.config.MaxCheckpoints+1)+4)*parameters), r.config.MaxCheckpoints+1))
 	row("a step", fmt.Sprintf("%.3gs, %s tokens/s", seconds, n(int64(float64(r.config.EffectiveBatchSize()*r.config.MaxPositionEmbeddings)/seconds))))
 	left := float64(max(0, r.totalSteps-from)) * seconds

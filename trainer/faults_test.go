@@ -148,6 +148,16 @@ func TestALossThatIsNotFiniteIsNeverSaved(t *testing.T) {
 	}
 }
 
+func TestAnEvaluationThatIsNotFiniteEndsTheRun(t *testing.T) {
+	o := smallRun(t, t.TempDir(), "learning_rate=1000", "weight_decay=1", "warmup_steps=3", "max_grad_norm=0", "lr_schedule=constant", "max_steps=200",
+		"logging_steps=1000", "eval_steps=2")
+	err := Run(context.Background(), o)
+	var notFinite *NotFiniteError
+	if !errors.As(err, &notFinite) || notFinite.Step == 200 || !strings.Contains(err.Error(), "evaluation") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestOutOfMemoryIsAnErrorOfItsKind(t *testing.T) {
 	o := smallRun(t, t.TempDir())
 	inRun(t, o, func(r *run) {

@@ -5,6 +5,7 @@ package trainer
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"frugal/torch"
@@ -123,7 +124,7 @@ func (r *run) finishEpoch() error {
 	f = append(f, e.fields()...)
 	f = append(f, monitor.Field{Name: "tokens", Value: e.Tokens}, monitor.Field{Name: "seconds", Value: e.Seconds + r.clock.epoch()})
 	r.monitor.Record(monitor.Record{Event: "epoch", Step: r.done.Step, Fields: f})
-	r.done.Epoch = tally{}
+	r.done.Epoch = progress{}.Epoch
 	r.clock.beginEpoch()
 	return nil
 }
@@ -145,6 +146,9 @@ func (r *run) evaluateIfDue() error {
 	r.lastEvaluation = &e
 	r.monitor.Record(monitor.Record{Event: "eval", Step: r.done.Step, Fields: e.fields()})
 	r.clock.exclude(e.Duration)
+	if !isFinite(e.Loss) {
+		return &NotFiniteError{Step: r.done.Step, What: fmt.Sprintf("the evaluation's loss is %v", e.Loss)}
+	}
 	return nil
 }
 
@@ -173,7 +177,7 @@ func memoryFields(device torch.Device, stats monitor.SystemStats) []monitor.Fiel
 	return append(f, stats.Fields()...)
 }
 
-// stopwatch times steps without the evaluations and saves between them.
+// stopwatch times laps without the evaluations and saves in them, and epochs with them.
 type stopwatch struct {
 	start, epochStart time.Time
 	step, tokens      int64 // step of the last lap, tokens since then

@@ -99,6 +99,20 @@ func TestResumeRefusesOtherDataByName(t *testing.T) {
 	}
 }
 
+// What a resume from an early checkpoint leaves behind is kept, under another name, whatever max_checkpoints says.
+func TestAResumeFromAnEarlyCheckpointRemovesNoLaterOne(t *testing.T) {
+	dir := t.TempDir()
+	o := smallRun(t, dir, "save_steps=1", "max_steps=5", "max_checkpoints=5")
+	mustRun(t, o)
+	first := filepath.Join(o.Config.OutputDir, "model_step_1")
+	mustRun(t, smallRun(t, dir, "save_steps=1", "max_steps=2", "max_checkpoints=2", "resume="+first))
+	for _, name := range []string{"model_step_1", "model_step_2", "model_step_3.superseded", "model_step_4.superseded", "model_step_5.superseded"} {
+		if _, err := os.Stat(filepath.Join(o.Config.OutputDir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestAResumeDoesWithoutInitFrom(t *testing.T) {
 	first := smallRun(t, t.TempDir())
 	mustRun(t, first)

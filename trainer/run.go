@@ -51,6 +51,7 @@ type run struct {
 	store        *checkpoint.Store
 	from         *checkpoint.Checkpoint // what the run goes on from; nil: it starts
 	saved        string                 // directory of the checkpoint that holds the present state, or an earlier one
+	scratch      string                 // of a dry run, in the place of the cache
 	source       string                 // directory of the model that decides the architecture; "": the configuration does
 	architecture gpt2.Config            // of that model
 
@@ -183,7 +184,6 @@ func (r *run) begin() (complete bool, err error) {
 			return false, err
 		}
 		resumeStep = r.done.Step
-		r.store.Prune(resumeStep) // a run that was killed behind its last save had not come to it
 		if r.done.Step > r.totalSteps || r.done.Step == r.totalSteps && !r.done.EvaluationDue {
 			return true, nil
 		}
@@ -191,22 +191,30 @@ func (r *run) begin() (complete bool, err error) {
 	if err := r.store.Supersede(resumeStep); err != nil {
 		return false, &OutputError{fmt.Errorf("output_dir: %w", err)}
 	}
+	if resumeStep >= 0 {
+		r.store.Prune(resumeStep) // a run that was killed behind its last save had not come to it
+	}
 	return false, r.openSinks(resumeStep)
 }
 
-// findCheckpoint opens the store and takes what resume says: auto the newest checkpoint that is intact, never none, a directory that one.
-func (r *run) findCheckpoint() (c *checkpoint.Checkpoint, err error) {
+// findCheckpoint opens the store and finds the checkpoint to go on from; nil: none.
+func (r *run) findCheckpoint() (_ *checkpoint.Checkpoint, err error) {
 	r.store, err = checkpoint.Open(checkpoint.Options{FS: r.fs, Dir: r.config.OutputDir, Prefix: r.config.ModelName,
 		Keep: r.config.MaxCheckpoints, Log: r.infof})
 	if err != nil {
 		return nil, &OutputError{fmt.Errorf("output_dir: %w", err)}
 	}
+	return r.chooseCheckpoint(r.store.Newest)
+}
+
+// chooseCheckpoint takes what resume says; newest finds the newest intact one and says which it passed over.
+func (r *run) chooseCheckpoint(newest func() (*checkpoint.Checkpoint, []error, error)) (*checkpoint.Checkpoint, error) {
 	switch r.config.Resume {
 	case "never":
 		r.infof("resume: a fresh start (resume is never)")
 		return nil, nil
 	case "auto":
-		c, passedOver, err := r.store.Newest()
+		c, passedOver, err := newest()
 		for _, e := range passedOver {
 			r.logger.Warnf("resume: passed over %v", e)
 		}
@@ -218,7 +226,8 @@ func (r *run) findCheckpoint() (c *checkpoint.Checkpoint, err error) {
 		}
 		return c, nil
 	}
-	if c, err = checkpoint.Load(r.fs, r.config.Resume); err != nil {
+	c, err := checkpoint.Load(r.fs, r.config.Resume)
+	if err != nil {
 		return nil, fmt.Errorf("resume: %w", err)
 	}
 	return c, nil
@@ -226,8 +235,9 @@ func (r *run) findCheckpoint() (c *checkpoint.Checkpoint, err error) {
 
 // resume checks that the checkpoint is of this training, then takes its state.
 func (r *run) resume(c *checkpoint.Checkpoint) error {
+	now := r.fingerprints()
 	for _, what := range []string{"architecture", "tokenizer", "data"} {
-		if was, is := c.Manifest.Fingerprints[what], r.fingerprints()[what]; was != is {
+		if c.Manifest.Fingerprints[what] != now[what] {
 			return fmt.Errorf("checkpoint %s: its %s is another than the configuration's (%s); to train these weights on "+
 				"something else, set init_from to it and choose a new output_dir, or start anew with -resume never", c.Dir, what, whatDiffers[what])
 		}
@@ -269,7 +279,7 @@ func (r *run) openSinks(resumeStep int64) error {
 	return r.recordStart(resumeStep)
 }
 
-// save writes a checkpoint of the present state. The metrics reach the disk before it, so that they never lag behind.
+// save writes a checkpoint of the present state. The metrics reach the disk before it, unless that fails, which is a warning.
 func (r *run) save(ctx context.Context) error {
 	start := time.Now()
 	if err := r.checkState(); err != nil {

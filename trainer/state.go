@@ -3,7 +3,6 @@ package trainer
 // A checkpoint's contents: everything a resume needs, gathered into named files and read back from them.
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,19 +23,20 @@ type progress struct {
 	Step           int64 `json:"step"`            // windows used, skipped updates included
 	Tokens         int64 `json:"tokens"`          // of all windows, padding not counted
 	PendingTargets int64 `json:"pending_targets"` // whose losses are in the device's sum
-	SkippedAtRead  int64 `json:"skipped_at_read"` // updates skipped when the losses were last read
 	EvaluationDue  bool  `json:"evaluation_due"`  // a signal came before the evaluation of this step
 
 	Interval tally `json:"interval"` // since the last logged loss
-	Epoch    tally `json:"epoch"`    // since the epoch began
+	Epoch    struct {
+		tally
+		Tokens  int64   `json:"tokens"`
+		Seconds float64 `json:"seconds"`
+	} `json:"epoch"` // since the epoch began
 }
 
-// tally is a sum of losses with what it was summed over. The sum itself is kept with the tensors: it may be NaN.
+// tally is a sum of losses with what it was summed over.
 type tally struct {
-	Loss    float64 `json:"-"`
+	Loss    float64 `json:"loss"`
 	Targets int64   `json:"targets"`
-	Tokens  int64   `json:"tokens"`
-	Seconds float64 `json:"seconds"`
 }
 
 func (t tally) mean() float64 { return t.Loss / float64(t.Targets) }
@@ -53,7 +53,6 @@ func (p *progress) advance(w *data.Window) {
 	p.Step++
 	p.Tokens += w.Tokens
 	p.PendingTargets += w.Targets
-	p.Interval.Tokens += w.Tokens
 	p.Epoch.Tokens += w.Tokens
 }
 
@@ -69,38 +68,33 @@ func (r *run) read() (err error) {
 		targets -= int64(r.scaler.lost.Item())
 		r.scaler.lost.Fill_(0)
 	}
-	for _, t := range []*tally{&r.done.Interval, &r.done.Epoch} {
+	for _, t := range []*tally{&r.done.Interval, &r.done.Epoch.tally} {
 		t.Loss += loss
 		t.Targets += targets
 	}
 	r.done.PendingTargets = 0
-	err = r.checkFinite(loss)
-	r.done.SkippedAtRead = r.known.skipped
-	return err
+	return r.checkFinite(loss)
 }
 
-// checkFinite refuses a loss that is NaN or infinite. With loss scaling an update whose gradients are not finite is
-// skipped, so there the run is lost only when the scale has fallen to nothing.
+// checkFinite refuses a loss that is NaN or infinite, and gradients that are: the weights are lost. With loss scaling an update
+// whose gradients are not finite is skipped and leaves its loss out, so there the run is lost when the scale has fallen to nothing.
 func (r *run) checkFinite(loss float64) error {
-	if r.scaler == nil {
-		// A loss that is still finite may have had gradients that are not: the weights are lost all the same.
-		if norm := r.optimizer.norm.Item(); isFinite(loss) && !isFinite(norm) {
-			return &NotFiniteError{Step: r.done.Step, What: fmt.Sprintf("the gradient norm is %v", norm)}
-		}
-		if !isFinite(loss) {
-			return &NotFiniteError{Step: r.done.Step, What: fmt.Sprintf("the loss is %v", loss)}
-		}
-		return nil
+	what := ""
+	if !isFinite(loss) {
+		what = fmt.Sprintf("the loss is %v", loss)
 	}
-	skipped := int64(r.scaler.skipped.Item())
-	scale := r.scaler.scale.Item()
-	clean := skipped == r.done.SkippedAtRead
-	r.known = known{r.done.Step, skipped}
-	switch {
-	case scale < 1.0/(1<<14):
-		return &NotFiniteError{Step: r.done.Step, What: fmt.Sprintf("the gradients are not finite even at a loss scale of %g", scale)}
-	case !isFinite(loss) && clean:
-		return &NotFiniteError{Step: r.done.Step, What: fmt.Sprintf("the loss is %v", loss)}
+	if r.scaler == nil {
+		if norm := r.optimizer.norm.Item(); what == "" && !isFinite(norm) {
+			what = fmt.Sprintf("the gradient norm is %v", norm)
+		}
+	} else {
+		r.known = known{r.done.Step, int64(r.scaler.skipped.Item())}
+		if scale := r.scaler.scale.Item(); scale < 1.0/(1<<14) {
+			what = fmt.Sprintf("the gradients are not finite even at a loss scale of %g", scale)
+		}
+	}
+	if what != "" {
+		return &NotFiniteError{Step: r.done.Step, What: what}
 	}
 	return nil
 }
@@ -116,7 +110,7 @@ func (r *run) checkState() (err error) {
 	scope := torch.OpenScope()
 	defer scope.Close()
 	torch.NoGrad(func() {
-		if norm := torch.GlobalNorm(r.optimizer.params).Item(); math.IsNaN(norm) || math.IsInf(norm, 0) {
+		if norm := torch.GlobalNorm(r.optimizer.params).Item(); !isFinite(norm) {
 			err = &NotFiniteError{Step: r.done.Step, What: "the weights are no longer finite"}
 		}
 	})
@@ -139,11 +133,6 @@ func (r *run) stateTensors() map[string]*torch.Tensor {
 	return state
 }
 
-// hostSums are the sums of losses that the host keeps; they lie with the tensors because JSON has no NaN.
-func (r *run) hostSums() map[string]*float64 {
-	return map[string]*float64{"host.interval_loss": &r.done.Interval.Loss, "host.epoch_loss": &r.done.Epoch.Loss}
-}
-
 var dtypeNames = map[torch.DType]string{torch.Float32: "F32", torch.Float64: "F64", torch.Int32: "I32", torch.Int64: "I64"}
 
 func (r *run) stateSources() []safetensors.Source {
@@ -152,11 +141,6 @@ func (r *run) stateSources() []safetensors.Source {
 		sources = append(sources, safetensors.Source{Name: name, DType: dtypeNames[t.DType()], Shape: t.Shape(), Write: func(w io.Writer) error {
 			_, err := t.WriteTo(w)
 			return err
-		}})
-	}
-	for name, v := range r.hostSums() {
-		sources = append(sources, safetensors.Source{Name: name, DType: "F64", Write: func(w io.Writer) error {
-			return binary.Write(w, binary.LittleEndian, *v)
 		}})
 	}
 	sort.Slice(sources, func(i, j int) bool { return sources[i].Name < sources[j].Name })
@@ -250,13 +234,6 @@ func (r *run) restoreTensors(c *checkpoint.Checkpoint) error {
 			if err := r.restoreTensor(f, name, t); err != nil {
 				return err
 			}
-		}
-		for name, v := range r.hostSums() {
-			info, raw, ok := f.Tensor(name)
-			if !ok || info.DType != "F64" || len(raw) != 8 {
-				return fmt.Errorf("%s is missing or no F64 scalar", name)
-			}
-			*v = math.Float64frombits(binary.LittleEndian.Uint64(raw))
 		}
 		return nil
 	})

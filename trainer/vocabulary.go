@@ -55,7 +55,11 @@ func (r *run) buildTokenizer(ctx context.Context) (err error) {
 		r.config.VocabSize = size
 	}
 	if _, ok := r.tokenizer.EndToken(); !ok {
-		return r.problem("tokenizer.path", path, "the tokenizer names no end token (eos_token or <|endoftext|>)")
+		key := "tokenizer.path"
+		if c.Path == "" {
+			key = "init_from"
+		}
+		return r.problem(key, path, "the tokenizer names no end token (eos_token or <|endoftext|>)")
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ var badModels = []struct {
 	{name: "config.json with heads that do not divide", damage: replace("good/final_model/config.json", `"n_head": 2`, `"n_head": 3`), args: initFrom,
 		code: 2, want: `-set: init_from: good/final_model/config.json: n_embd 16 is not a multiple of n_head 3`},
 	{name: "config.json with a text for a number", damage: replace("good/final_model/config.json", `"n_layer": 2`, `"n_layer": "two"`), args: initFrom,
-		code: 2, want: `-set: init_from: good/final_model/config.json: n_layer is a string, want a whole number`},
+		code: 2, want: `-set: init_from: good/final_model/config.json: n_layer is of the type string, want a whole number`},
 	{name: "config.json of an absurd size", damage: replace("good/final_model/config.json", `"n_embd": 16`, `"n_embd": 160000000000`), args: initFrom,
 		code: 2, want: `-set: init_from: good/final_model/config.json: n_embd is 160000000000, want 1 to 2147483647`},
 	{name: "config.json with a smaller vocabulary", damage: replace("good/final_model/config.json", `"vocab_size": 257`, `"vocab_size": 200`), args: initFrom,

@@ -31,13 +31,15 @@ writable; 129, 130, 143 interrupted by SIGHUP, SIGINT, SIGTERM after saving a ch
 `
 
 func main() {
+	stacks := os.Getenv("FRUGAL_DEBUG") != ""
+	torch.ErrorStacks(stacks)
 	defer func() { // a bug of this program: one line, not a stack
-		if os.Getenv("FRUGAL_TEST_STACK") != "" {
+		if stacks {
 			return
 		}
 		if v := recover(); v != nil {
 			text, _, _ := strings.Cut(fmt.Sprint(v), "\n")
-			os.Exit(fail(os.Stderr, 1, "internal error: %s (FRUGAL_TEST_STACK=1 shows where; please report it)", text))
+			os.Exit(fail(os.Stderr, 1, "internal error: %s (FRUGAL_DEBUG=1 shows where; please report it)", text))
 		}
 	}()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))

@@ -26,7 +26,7 @@ func TestLaterLayersWin(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "with.yaml", "# sizes\nbatch_size: 5\npreset: 6gb\n")
 	write(t, "without.yaml", "seed: 1\npreset: 6gb\n")
-	environ := []string{"FRUGAL_BATCH_SIZE=6", "HOME=/root", "FRUGAL_TEST_ANYTHING=1"}
+	environ := []string{"FRUGAL_BATCH_SIZE=6", "HOME=/root", "FRUGAL_TEST_ANYTHING=1", "FRUGAL_DEBUG=1"}
 	set := []string{"batch_size=7", "batch_size=8"}
 	for _, test := range []struct {
 		name    string

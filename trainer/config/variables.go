@@ -9,8 +9,11 @@ import (
 
 const envPrefix = "FRUGAL_"
 
-// reservedPrefix names the variables that the project's own tests use; they set no key.
-const reservedPrefix = envPrefix + "TEST_"
+// The variables that set no key: FRUGAL_DEBUG, which shows stacks, and those of the project's own tests.
+const (
+	debugVariable  = envPrefix + "DEBUG"
+	reservedPrefix = envPrefix + "TEST_"
+)
 
 const setFlag = "-set"
 
@@ -29,7 +32,7 @@ func environmentLayer(environ []string) (layer, []Problem) {
 	var problems []Problem
 	for _, variable := range slices.Sorted(slices.Values(environ)) {
 		name, raw, _ := strings.Cut(variable, "=")
-		if !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, reservedPrefix) || raw == "" {
+		if !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, reservedPrefix) || name == debugVariable || raw == "" {
 			continue
 		}
 		k, ok := byVariable[name]

@@ -18,33 +18,38 @@ func isLayerNormWeight(name string) bool {
 // isResidualProjection: attn.c_proj and mlp.c_proj write into the residual stream.
 func isResidualProjection(name string) bool { return strings.HasSuffix(name, ".c_proj.weight") }
 
-// hfConfig is the part of GPT2Config that decides the computation, with what else from_pretrained likes to find.
+// hfArchitecture is the part of GPT2Config that decides the computation: all that is read.
+type hfArchitecture struct {
+	ModelType         string  `json:"model_type"`
+	VocabSize         int     `json:"vocab_size"`
+	NPositions        int     `json:"n_positions"`
+	NEmbd             int     `json:"n_embd"`
+	NLayer            int     `json:"n_layer"`
+	NHead             int     `json:"n_head"`
+	NInner            *int    `json:"n_inner"`
+	Activation        string  `json:"activation_function"`
+	LayerNormEpsilon  float64 `json:"layer_norm_epsilon"`
+	ScaleAttnWeights  bool    `json:"scale_attn_weights"`
+	ScaleByLayer      bool    `json:"scale_attn_by_inverse_layer_idx"`
+	ReorderUpcast     bool    `json:"reorder_and_upcast_attn"`
+	TieWordEmbeddings bool    `json:"tie_word_embeddings"`
+	AddCrossAttention bool    `json:"add_cross_attention"`
+}
+
+// hfConfig adds what else from_pretrained likes to find.
 type hfConfig struct {
-	Architectures     []string `json:"architectures"`
-	ModelType         string   `json:"model_type"`
-	VocabSize         int      `json:"vocab_size"`
-	NPositions        int      `json:"n_positions"`
-	NCtx              int      `json:"n_ctx"`
-	NEmbd             int      `json:"n_embd"`
-	NLayer            int      `json:"n_layer"`
-	NHead             int      `json:"n_head"`
-	NInner            *int     `json:"n_inner"`
-	Activation        string   `json:"activation_function"`
-	EmbdPdrop         float64  `json:"embd_pdrop"`
-	AttnPdrop         float64  `json:"attn_pdrop"`
-	ResidPdrop        float64  `json:"resid_pdrop"`
-	LayerNormEpsilon  float64  `json:"layer_norm_epsilon"`
-	InitializerRange  float64  `json:"initializer_range"`
-	ScaleAttnWeights  bool     `json:"scale_attn_weights"`
-	ScaleByLayer      bool     `json:"scale_attn_by_inverse_layer_idx"`
-	ReorderUpcast     bool     `json:"reorder_and_upcast_attn"`
-	TieWordEmbeddings bool     `json:"tie_word_embeddings"`
-	AddCrossAttention bool     `json:"add_cross_attention"`
-	BosTokenID        *int     `json:"bos_token_id"`
-	EosTokenID        *int     `json:"eos_token_id"`
-	DType             string   `json:"dtype"`
-	TorchDType        string   `json:"torch_dtype"`
-	UseCache          bool     `json:"use_cache"`
+	Architectures []string `json:"architectures"`
+	hfArchitecture
+	NCtx             int     `json:"n_ctx"`
+	EmbdPdrop        float64 `json:"embd_pdrop"`
+	AttnPdrop        float64 `json:"attn_pdrop"`
+	ResidPdrop       float64 `json:"resid_pdrop"`
+	InitializerRange float64 `json:"initializer_range"`
+	BosTokenID       *int    `json:"bos_token_id"`
+	EosTokenID       *int    `json:"eos_token_id"`
+	DType            string  `json:"dtype"`
+	TorchDType       string  `json:"torch_dtype"`
+	UseCache         bool    `json:"use_cache"`
 }
 
 // ConfigJSON is config.json for from_pretrained. endToken < 0: the tokenizer has none.
@@ -54,10 +59,14 @@ func (c Config) ConfigJSON(endToken int) []byte {
 		activation = "gelu"
 	}
 	h := hfConfig{
-		Architectures: []string{"GPT2LMHeadModel"}, ModelType: "gpt2", VocabSize: c.VocabSize, NPositions: c.MaxPositionEmbeddings,
-		NCtx: c.MaxPositionEmbeddings, NEmbd: c.HiddenSize, NLayer: c.NumLayers, NHead: c.NumHeads, NInner: &c.IntermediateSize,
-		Activation: activation, EmbdPdrop: c.Dropout, AttnPdrop: c.Dropout, ResidPdrop: c.Dropout, LayerNormEpsilon: c.LayerNormEpsilon,
-		InitializerRange: 0.02, ScaleAttnWeights: true, TieWordEmbeddings: true, DType: "float32", TorchDType: "float32", UseCache: true,
+		Architectures: []string{"GPT2LMHeadModel"},
+		hfArchitecture: hfArchitecture{
+			ModelType: "gpt2", VocabSize: c.VocabSize, NPositions: c.MaxPositionEmbeddings, NEmbd: c.HiddenSize, NLayer: c.NumLayers,
+			NHead: c.NumHeads, NInner: &c.IntermediateSize, Activation: activation, LayerNormEpsilon: c.LayerNormEpsilon,
+			ScaleAttnWeights: true, TieWordEmbeddings: true,
+		},
+		NCtx: c.MaxPositionEmbeddings, EmbdPdrop: c.Dropout, AttnPdrop: c.Dropout, ResidPdrop: c.Dropout, InitializerRange: 0.02,
+		DType: "float32", TorchDType: "float32", UseCache: true,
 	}
 	if endToken >= 0 {
 		h.BosTokenID, h.EosTokenID = &endToken, &endToken
@@ -82,23 +91,23 @@ func indented(v any) []byte {
 	return append(b, '\n')
 }
 
-// ParseConfig reads a config.json of Hugging Face's GPT2Config. A setting that this model does not compute is an error. Of the
-// three dropout rates, which decide nothing about the weights, it takes resid_pdrop.
+// ParseConfig reads a config.json of Hugging Face's GPT2Config. A setting that this model does not compute is an error. The rates
+// of dropout, which decide nothing about the weights, are not taken: Dropout is 0.
 func ParseConfig(text []byte) (Config, error) {
-	h := hfConfig{ // GPT2Config's own defaults
+	h := hfArchitecture{ // GPT2Config's own defaults
 		ModelType: "gpt2", VocabSize: 50257, NPositions: 1024, NEmbd: 768, NLayer: 12, NHead: 12, Activation: "gelu_new",
-		EmbdPdrop: 0.1, AttnPdrop: 0.1, ResidPdrop: 0.1, LayerNormEpsilon: 1e-5, ScaleAttnWeights: true, TieWordEmbeddings: true,
+		LayerNormEpsilon: 1e-5, ScaleAttnWeights: true, TieWordEmbeddings: true,
 	}
 	var wrong *json.UnmarshalTypeError
 	switch err := json.Unmarshal(text, &h); {
 	case errors.As(err, &wrong) && wrong.Field != "":
-		return Config{}, fmt.Errorf("%s is a %s, want a %s", wrong.Field, wrong.Value, jsonName(wrong.Type))
+		return Config{}, fmt.Errorf("%s is of the type %s, want %s", wrong.Field, wrong.Value, jsonName(wrong.Type))
 	case err != nil:
 		return Config{}, fmt.Errorf("not a model configuration: %w", err)
 	}
 	c := Config{
 		VocabSize: h.VocabSize, HiddenSize: h.NEmbd, NumLayers: h.NLayer, NumHeads: h.NHead, IntermediateSize: 4 * h.NEmbd,
-		MaxPositionEmbeddings: h.NPositions, LayerNormEpsilon: h.LayerNormEpsilon, Dropout: h.ResidPdrop, ExactGELU: h.Activation == "gelu",
+		MaxPositionEmbeddings: h.NPositions, LayerNormEpsilon: h.LayerNormEpsilon, ExactGELU: h.Activation == "gelu",
 	}
 	if h.NInner != nil {
 		c.IntermediateSize = *h.NInner
@@ -112,16 +121,16 @@ func jsonName(t reflect.Type) string {
 	case reflect.Pointer:
 		return jsonName(t.Elem())
 	case reflect.Int:
-		return "whole number"
+		return "a whole number"
 	case reflect.Float64:
-		return "number"
+		return "a number"
 	case reflect.Bool:
 		return "true or false"
 	}
-	return t.Kind().String()
+	return "a " + t.Kind().String()
 }
 
-func (h hfConfig) problem(c Config) error {
+func (h hfArchitecture) problem(c Config) error {
 	switch {
 	case h.ModelType != "gpt2":
 		return fmt.Errorf("model_type is %q, want \"gpt2\"", h.ModelType)
