@@ -89,6 +89,15 @@ func (t *Tensor) Float32s() []float32 {
 	return v
 }
 
+// Float64s is a copy of a tensor of any floating dtype as float64 values.
+func (t *Tensor) Float64s() []float64 {
+	s := OpenScope()
+	defer s.Close()
+	v := make([]float64, t.NumElements())
+	t.To(Float64, CPU).CopyToBytes(bytesOf(v))
+	return v
+}
+
 // Int64s is a copy of a tensor of any integer dtype as int64 values.
 func (t *Tensor) Int64s() []int64 {
 	s := OpenScope()
