@@ -33,7 +33,7 @@ var arrows = map[string]row{
 	"cmd/train": {"trainer trainer/config torch", "flags, signals and exit codes: torch.Error's kind is exit code 3, torch.Version is in -version"},
 	"cmd/generate": {"trainer trainer/config trainer/gpt2 trainer/tokenizer torch " + vfs,
 		"opens one model and samples from it, without a run around it"},
-	"cmd/report": {"trainer/config trainer/monitor " + vfs, "reads what runs have logged: it must start without libtorch"},
+	"cmd/report": {"trainer/config trainer/monitor trainer/monitor/web " + vfs, "reads what runs have logged: it must start without libtorch"},
 
 	"trainer": {"torch corpus trainer/gpt2 trainer/distill trainer/config trainer/tokenizer trainer/data trainer/curriculum " +
 		"trainer/safetensors trainer/checkpoint trainer/monitor " + vfs, "the one place where the parts meet"},
@@ -49,6 +49,7 @@ var arrows = map[string]row{
 	"trainer/safetensors": {"", "a header and bytes: whoever has the bytes can read them"},
 	"trainer/checkpoint":  {vfs, "named files, not tensors: what is in them is the trainer's business"},
 	"trainer/monitor":     {vfs, "numbers and text go in, files come out: it knows no model"},
+	"trainer/monitor/web": {"", "embedded scripts for a browser"},
 	vfs:                   {"", "the bottom of the house"},
 	"corpus":              {"", "embedded text"},
 

@@ -1,0 +1,94 @@
+// series.js prepares series for drawing: smoothing, one x axis for several series, and the charts that there are.
+'use strict';
+
+(() => {
+  // smooth is TensorBoard's: an exponential moving average whose start is debiased. Values that are not finite are passed
+  // on and leave no trace in the average; a series of equal values stays as it is.
+  frugal.smooth = (values, weight) => {
+    const smoothed = new Array(values.length);
+    let last = 0, debias = 1;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
+      if (value === null || !Number.isFinite(value)) {
+        smoothed[i] = value;
+        continue;
+      }
+      last = last * weight + (1 - weight) * value;
+      debias *= weight;
+      smoothed[i] = last / (1 - debias);
+    }
+    return smoothed;
+  };
+
+  // align puts series with ascending x of their own on the union of these, null where a series has no value.
+  frugal.align = series => {
+    const first = series[0]?.x ?? [];
+    if (series.every(s => s.x === first)) return [first, ...series.map(s => s.y)];
+    const at = series.map(() => 0);
+    const xs = [], ys = series.map(() => []);
+    for (;;) {
+      let x = Infinity;
+      for (let i = 0; i < series.length; i++) {
+        if (at[i] < series[i].x.length) x = Math.min(x, series[i].x[at[i]]);
+      }
+      if (x === Infinity) return [xs, ...ys];
+      xs.push(x);
+      for (let i = 0; i < series.length; i++) {
+        let y = null;
+        while (at[i] < series[i].x.length && series[i].x[at[i]] <= x) y = series[i].y[at[i]++];
+        ys[i].push(y);
+      }
+    }
+  };
+
+  // nearest is the index of the value of ascending xs that is closest to x, −1 if there is none.
+  frugal.nearest = (xs, x) => {
+    let low = 0, high = xs.length - 1;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (xs[middle] < x) low = middle;
+      else high = middle;
+    }
+    return high > low && xs[high] - x < x - xs[low] ? high : Math.min(low, high);
+  };
+
+  // The charts, in the order in which they are drawn; one without data is not shown. kind: line (thin, with the smoothed one
+  // over it), plain (never smoothed), dashes, points (joined by a line), or stack (shares, one on the other; the tag ends in /*).
+  const format = frugal.format;
+  frugal.charts = [
+    { key: 'loss', title: 'Loss', log: true, wide: true, series: [
+      { tag: 'train/loss', label: 'train', kind: 'line' }, { tag: 'eval/loss', label: 'evaluation', kind: 'points' }] },
+    { key: 'bits_per_byte', title: 'Bits per byte', log: true, series: [{ tag: 'eval/bits_per_byte', label: 'evaluation', kind: 'points' }] },
+    { key: 'learning_rate', title: 'Learning rate', zero: true, series: [{ tag: 'train/learning_rate', kind: 'plain' }] },
+    { key: 'grad_norm', title: 'Gradient norm', log: true, series: [{ tag: 'train/grad_norm', kind: 'line' }] },
+    { key: 'loss_scale', title: 'Loss scale', log: true, format: x => format.count(x), series: [{ tag: 'train/loss_scale', kind: 'plain' }] },
+    { key: 'speed', title: 'Speed', unit: 'tokens/s', zero: true, format: x => format.short(x), series: [{ tag: 'train/tokens_per_second', kind: 'line' }] },
+    { key: 'memory', title: 'Memory', zero: true, bytes: true, format: x => format.bytes(x), series: [
+      { tag: 'train/resident_memory_bytes', label: 'resident', kind: 'plain' },
+      { tag: 'train/gpu_memory_allocated_bytes', label: 'allocated', kind: 'plain' },
+      { tag: 'train/gpu_memory_reserved_bytes', label: 'reserved', kind: 'dashes' },
+      { tag: 'train/peak_memory_bytes', label: 'peak', kind: 'dashes' }] },
+    { key: 'utilisation', title: 'Utilisation', zero: true, format: x => format.percent(x), series: [
+      { tag: 'train/cpu_percent', label: 'CPU', kind: 'line' }, { tag: 'train/gpu_utilization', label: 'GPU', kind: 'line' }] },
+    { key: 'curriculum_weights', title: 'Curriculum, planned', share: true, series: [{ tag: 'train/curriculum_weights/*', kind: 'stack' }] },
+    { key: 'curriculum_drawn', title: 'Curriculum, drawn', share: true, series: [{ tag: 'train/curriculum_drawn/*', kind: 'stack' }] },
+  ];
+
+  // What the table above does not know gets a chart of its own, named after the field: a new figure shows up by itself.
+  const elsewhere = new Set(['epoch', 'tokens', 'step_seconds', 'seconds', 'skipped_updates', 'perplexity']);
+  frugal.moreCharts = (charts, runs) => {
+    const known = new Set(charts.flatMap(chart => chart.series.map(s => s.tag)));
+    const more = new Map();
+    for (const tag of runs.flatMap(run => run.tags())) {
+      const [event, field, ...nested] = tag.split('/');
+      if (known.has(tag) || nested.length > 0 || event === 'epoch' || elsewhere.has(field)) continue;
+      const bytes = field.endsWith('_bytes');
+      const chart = more.get(field) ?? { key: field, title: field, bytes, format: bytes ? x => format.bytes(x) : undefined, series: [] };
+      if (!chart.series.some(s => s.tag === tag)) {
+        chart.series.push(event === 'eval' ? { tag, label: 'evaluation', kind: 'points' } : { tag, label: 'train', kind: 'line' });
+      }
+      more.set(field, chart);
+    }
+    return [...more.values()];
+  };
+})();
