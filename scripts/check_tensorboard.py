@@ -1,28 +1,41 @@
 #!/usr/bin/env python3
-"""Reads a run's TensorBoard event files with TensorBoard's own reader and compares them with its metrics.jsonl.
+"""Reads a run's TensorBoard event files with TensorBoard's own readers and compares them with its metrics.jsonl.
 
     python3 scripts/check_tensorboard.py LOGGING_DIR OUTPUT_DIR/metrics.jsonl
     python3 scripts/check_tensorboard.py --golden trainer/monitor/testdata/golden.tfevents
 
-Every number of metrics.jsonl that has a tag must stand under it, at its step, once, with the bits of its float32, and
-nothing else may stand there: after kills and resumes, too. Prints the tags; exits with 1 and the differences if there are
-any. --golden writes the events that the Go tests compare theirs with, by TensorBoard's own protocol buffers and record
-writer. For development: training needs no Python. Needs `pip install tensorboard` (written against 2.21.0).
+Both of its readers are asked: the one in Python, and the data server that TensorBoard uses by default. Every number of
+metrics.jsonl that has a tag must stand under it, at its step, once, with the bits of its float32, and nothing else may stand
+there: after kills and resumes, too. The same holds of samples and the configuration's text. Histograms must count what they
+say, each at the same steps, and the HPARAMS tab must show the run as one session with its configuration's values. Prints the
+tags; exits with 1 and the differences if there are any. --golden writes the events that the Go tests compare theirs with, by
+TensorBoard's own protocol buffers and record writer, and PyTorch's histogram. For development: training needs no Python.
+Needs `pip install tensorboard==2.21.0 numpy`, --golden also torch==2.11.0.
 """
 
+import html
 import json
 import math
+import re
 import struct
 import sys
 
-from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+import numpy as np
+from tensorboard import context, plugin_util
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog, SourceMetadata
 from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
+from tensorboard.data import server_ingester
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.hparams import api_pb2, metadata as hparams_metadata, plugin_data_pb2
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.list_session_groups import Handler
 from tensorboard.summary.writer.record_writer import RecordWriter
-from tensorboard.util import tensor_util
+from tensorboard.util.grpc_util import ChannelCredsType
 
 GB = 1 << 30
 
@@ -44,7 +57,10 @@ TAGS = {
     ("train", "cpu_percent"): ("system/cpu_percent", 1),
     ("train", "gpu_memory_allocated_bytes"): ("system/gpu_memory_allocated_gb", GB),
     ("train", "gpu_memory_reserved_bytes"): ("system/gpu_memory_reserved_gb", GB),
+    ("train", "gpu_memory_used_bytes"): ("system/gpu_memory_used_gb", GB),
     ("train", "gpu_utilization"): ("system/gpu_utilization", 1),
+    ("train", "gpu_temperature_celsius"): ("system/gpu_temperature_celsius", 1),
+    ("train", "gpu_power_watts"): ("system/gpu_power_watts", 1),
 }
 
 
@@ -115,16 +131,46 @@ def compare(expected, scalars):
                 yield f"{tag}: step {step}: {b!r}, want {float32(a)!r}"
 
 
+CONFIG_TEXT = """    {
+      "data": {
+        "packing": false
+      },
+      "learning_rate": 0.0006,
+      "preset": "ação"
+    }"""
+
+
+def hparams_value(content):
+    """A Summary.Value for the HPARAMS tab."""
+    metadata = hparams_metadata.create_summary_metadata(content)
+    metadata.data_class = DATA_CLASS_TENSOR
+    metadata.plugin_data.content = content.SerializeToString(deterministic=True)  # its map sorted
+    tag = hparams_metadata.SESSION_START_INFO_TAG
+    if content.HasField("session_end_info"):
+        tag = hparams_metadata.SESSION_END_INFO_TAG
+    return Summary.Value(tag=tag, metadata=metadata, tensor=hparams_metadata.NULL_TENSOR)
+
+
 def write_golden(path):
     """The file that TestEventFileIsTensorBoardsOwnBytes makes in Go."""
+    from golden_histograms import limits
+    from torch.utils.tensorboard.summary import histogram
+
     wall_time = 1767366245.678
+    start = plugin_data_pb2.HParamsPluginData(
+        session_start_info=plugin_data_pb2.SessionStartInfo(start_time_secs=wall_time))
+    start.session_start_info.hparams["data.packing"].bool_value = False
+    start.session_start_info.hparams["learning_rate"].number_value = 6e-4
+    start.session_start_info.hparams["preset"].string_value = "ação"
+    end = plugin_data_pb2.HParamsPluginData(
+        session_end_info=plugin_data_pb2.SessionEndInfo(status=api_pb2.STATUS_SUCCESS, end_time_secs=wall_time))
     text = Summary.Value(
         tag="config",
         metadata=SummaryMetadata(
             plugin_data=SummaryMetadata.PluginData(plugin_name="text"), data_class=DATA_CLASS_TENSOR
         ),
         tensor=TensorProto(
-            dtype=DT_STRING, tensor_shape=TensorShapeProto(), string_val=["    name: ação\n    seed: 42".encode()]
+            dtype=DT_STRING, tensor_shape=TensorShapeProto(), string_val=[CONFIG_TEXT.encode()]
         ),
     )
     scalars = [("train/loss", 3.4121), ("train/learning_rate", 4.2e-4), ("train/loss_scale", 0.0),
@@ -132,15 +178,146 @@ def write_golden(path):
     events = [
         Event(wall_time=wall_time, file_version="brain.Event:2", source_metadata=SourceMetadata(writer="frugal")),
         Event(wall_time=wall_time, step=301, session_log=SessionLog(status=SessionLog.START)),
-        Event(wall_time=wall_time, step=300, summary=Summary(value=[text])),
+        Event(wall_time=wall_time, step=301, summary=Summary(value=[text, hparams_value(start)])),
         Event(wall_time=wall_time, step=310,
               summary=Summary(value=[Summary.Value(tag=tag, simple_value=x) for tag, x in scalars])),
+        Event(wall_time=wall_time, step=310, summary=histogram("weights/w", np.array([0.25, 0.25, 0.375]), bins=limits())),
+        Event(wall_time=wall_time, step=311, summary=Summary(value=[hparams_value(end)])),
     ]
     with open(path, "wb") as f:
         writer = RecordWriter(f)
         for event in events:
             writer.write(event.SerializeToString(deterministic=True))
         writer.flush()
+
+
+def readers(directory):
+    """(name, data provider) for each of TensorBoard's readers, with nothing sampled away."""
+    everything = {"scalars": 0, "tensors": 0}
+    multiplexer = EventMultiplexer(size_guidance=everything, tensor_size_guidance=dict.fromkeys(("scalars", "text", "histograms"), 0))
+    multiplexer.AddRunsFromDirectory(directory)
+    multiplexer.Reload()
+    yield "reader in Python", MultiplexerDataProvider(multiplexer, directory)
+    server = server_ingester.SubprocessServerDataIngester(
+        server_ingester.get_server_binary(), directory, reload_interval=0, channel_creds_type=ChannelCredsType.LOCAL,
+        samples_per_plugin=dict.fromkeys(("scalars", "text", "histograms"), 0))
+    server.start()
+    yield "data server", server.data_provider
+
+
+def series(read, provider, plugin):
+    """tag -> [datum] of the run in the directory itself."""
+    runs = read(context.RequestContext(), experiment_id="", plugin_name=plugin, downsample=10**9)
+    if unexpected := set(runs) - {"."}:
+        sys.exit(f"more than one run below the directory: {sorted(unexpected)}")
+    return runs.get(".", {})
+
+
+def steps_once(tag, data):
+    steps = [d.step for d in data]
+    if steps != sorted(set(steps)):
+        yield f"{tag}: steps {steps}: not each once, and rising"
+
+
+def compare_texts(lines, texts):
+    """Every sample, readable as it was written, and each session's configuration, once."""
+    expected = {"config": {0}}
+    written = {}
+    for line in lines:
+        if line["event"] == "sample":
+            tag = f"generation/prompt_{line['prompt_index']}_sample_{line['sample_index']}"
+            expected.setdefault(tag, set()).add(line["step"])
+            written[tag, line["step"]] = line.get("prompt", "") + line["text"]
+        elif line["event"] == "run" and line.get("resumed"):
+            expected["config"].add(line["step"] + 1)
+    for tag in sorted(expected.keys() | texts.keys()):
+        yield from steps_once(tag, texts.get(tag, []))
+        if {d.step for d in texts.get(tag, [])} != expected.get(tag, set()):
+            yield f"{tag}: texts at steps {[d.step for d in texts.get(tag, [])]}, want {sorted(expected.get(tag, []))}"
+        for d in texts.get(tag, []):
+            shown = words(rendered(d.numpy.reshape(-1)[0]))
+            if tag != "config" and shown != words(written.get((tag, d.step), "")):
+                yield f"{tag}: step {d.step}: shows {shown!r}, want {words(written[tag, d.step])!r}"
+
+
+def rendered(markdown):
+    """What a person reads of a text in the TEXT tab."""
+    return html.unescape(re.sub("<[^>]*>", "", plugin_util.markdown_to_safe_html(markdown)))
+
+
+def words(text):
+    """text without white space, and without what cannot be shown."""
+    return "".join(c for c in text if not c.isspace() and c.isprintable() and c != "\ufffd")
+
+
+def compare_histograms(histograms):
+    """All at the same steps; counts that add up; buckets that follow one another."""
+    steps = {}
+    for tag, data in histograms.items():
+        yield from steps_once(tag, data)
+        steps.setdefault(tuple(d.step for d in data), []).append(tag)
+        for d in data:
+            left, right, count = d.numpy.T
+            if count.sum() < 1 or (count < 0).any() or (count != np.floor(count)).any():
+                yield f"{tag}: step {d.step}: counts {count}"
+            if (left[1:] != right[:-1]).any() or (left > right).any():
+                yield f"{tag}: step {d.step}: buckets overlap or leave gaps"
+    if len(steps) > 1:
+        yield f"histograms differ in their steps: {sorted(steps)}"
+
+
+def flat(config, prefix=""):
+    """section.key -> value of what the HPARAMS tab shows."""
+    left_out = {"output_dir", "logging_dir", "model_name", "resume", "data.cache_dir", "monitoring"}
+    for key, value in config.items():
+        if prefix + key in left_out:
+            continue
+        if isinstance(value, dict):
+            yield from flat(value, prefix + key + ".")
+        elif isinstance(value, (bool, int, float, str)):
+            yield prefix + key, value
+
+
+def compare_hparams(lines, provider):
+    """One session, its configuration's values, how it ended, and the last evaluation beside them."""
+    request = api_pb2.ListSessionGroupsRequest(
+        allowed_statuses=[api_pb2.STATUS_UNKNOWN, api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE], slice_size=100)
+    groups = Handler(context.RequestContext(), Context(TBContext(data_provider=provider)), "", request).run().session_groups
+    if len(groups) != 1 or len(groups[0].sessions) != 1:
+        yield f"hparams: {len(groups)} groups of sessions, want one of one"
+        return
+    got = {key: getattr(value, value.WhichOneof("kind")) for key, value in groups[0].hparams.items()}
+    want = dict(flat(next(line["config"] for line in lines if "config" in line)))
+    for key in sorted(got.keys() | want.keys()):
+        if got.get(key) != want.get(key) or isinstance(got.get(key), bool) != isinstance(want.get(key), bool):
+            yield f"hparams: {key}: {got.get(key)!r}, want {want.get(key)!r}"
+    session = groups[0].sessions[0]
+    status = {"complete": api_pb2.STATUS_SUCCESS, "stopped": api_pb2.STATUS_FAILURE}.get(lines[-1].get("status"), api_pb2.STATUS_UNKNOWN)
+    if session.status != status:
+        yield f"hparams: status {api_pb2.Status.Name(session.status)}, want {api_pb2.Status.Name(status)}"
+    metrics = {m.name.tag: m.value for m in session.metric_values}
+    evaluations = [line["loss"] for line in lines if line["event"] == "eval"]
+    if evaluations and metrics.get("eval/loss") != float32(evaluations[-1]):
+        yield f"hparams: eval/loss {metrics.get('eval/loss')}, want {float32(evaluations[-1])}"
+
+
+def differences(lines, provider, show):
+    """One line for each; show prints the tags."""
+    scalars = series(provider.read_scalars, provider, "scalars")
+    texts = series(provider.read_tensors, provider, "text")
+    histograms = series(provider.read_tensors, provider, "histograms")
+    for tag, data in show * sorted(scalars.items()):
+        print(f"{tag:34} {len(data):6} steps {data[0].step} … {data[-1].step}, last {data[-1].value:.6g}")
+    for tag, data in show * sorted(texts.items()):
+        print(f"{tag:34} {len(data):6} texts, last: {data[-1].numpy.reshape(-1)[0].decode().strip().splitlines()[0][:50]}")
+    for tag, data in show * sorted(histograms.items()):
+        print(f"{tag:60} {len(data):6} histograms, last of {data[-1].numpy[:, 2].sum():.0f} in {len(data[-1].numpy)} buckets")
+    if not scalars:
+        yield "no scalars at all"
+    yield from compare(expected_scalars(lines), {tag: [(d.step, d.value) for d in data] for tag, data in scalars.items()})
+    yield from compare_texts(lines, texts)
+    yield from compare_histograms(histograms)
+    yield from compare_hparams(lines, provider)
 
 
 def main():
@@ -150,32 +327,13 @@ def main():
         return write_golden(sys.argv[2])
     with open(sys.argv[2], encoding="utf-8") as f:
         lines = [json.loads(line) for line in f]
-
-    # As TensorBoard itself reads a run: size 0 keeps every event; simple values arrive as tensors of one number.
-    reader = EventAccumulator(sys.argv[1], size_guidance={"tensors": 0}).Reload()
-    scalars, texts = {}, {}
-    for tag in reader.Tags()["tensors"]:
-        plugin = reader.SummaryMetadata(tag).plugin_data.plugin_name
-        events = [(e.step, tensor_util.make_ndarray(e.tensor_proto)) for e in reader.Tensors(tag)]
-        if plugin == "scalars":
-            scalars[tag] = [(step, float(x)) for step, x in events]
-        elif plugin == "text":
-            texts[tag] = [(step, x.reshape(-1)[0].decode()) for step, x in events]
-
-    for tag, events in sorted(scalars.items()):
-        print(f"{tag:34} {len(events):6} steps {events[0][0]} … {events[-1][0]}, last {events[-1][1]:.6g}")
-    for tag, events in sorted(texts.items()):
-        print(f"{tag:34} {len(events):6} texts, last: {events[-1][1].strip().splitlines()[0][:50]}")
-
-    differences = list(compare(expected_scalars(lines), scalars))
-    if any(line["event"] == "run" and "config" in line for line in lines) and "config" not in texts:
-        differences.append("config: no text in TensorBoard")
-    for difference in differences:
-        print("DIFFERENT", difference)
-    if not scalars:
-        differences.append("no scalars at all")
-        print("DIFFERENT no scalars at all")
-    sys.exit(1 if differences else 0)
+    failed = False
+    for index, (name, provider) in enumerate(readers(sys.argv[1])):
+        found = list(differences(lines, provider, show=index == 0))
+        for difference in found:
+            print(f"DIFFERENT {name}: {difference}")
+        failed = failed or bool(found)
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

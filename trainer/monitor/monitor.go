@@ -19,7 +19,7 @@ type Field struct {
 
 // Record is one thing that happened in a run. Which fields each event carries is written down in docs/format.md.
 type Record struct {
-	Event  string // train, eval, save, sample, epoch or run
+	Event  string // train, eval, save, sample, epoch, run or histogram
 	Step   int64  // updates done
 	Time   time.Time
 	Fields []Field
@@ -29,6 +29,12 @@ type Record struct {
 type Sink interface {
 	Write(Record) error
 	Close() error
+}
+
+// histogramSink is a Sink that gets the histogram Records as well, which are too large for the others: each of their fields
+// is a Histogram.
+type histogramSink interface {
+	showsHistograms()
 }
 
 // syncer is a Sink that writes to a disk.
@@ -63,7 +69,12 @@ func (m *Monitor) Record(r Record) {
 	if r.Time.IsZero() {
 		r.Time = time.Now()
 	}
-	m.each(func(s Sink) error { return s.Write(r) })
+	m.each(func(s Sink) error {
+		if _, ok := s.(histogramSink); r.Event == "histogram" && !ok {
+			return nil
+		}
+		return s.Write(r)
+	})
 }
 
 // Sync makes what was recorded durable. Called before a checkpoint is committed, it keeps the metrics from lagging behind

@@ -45,12 +45,16 @@ var scalarTags = map[[2]string]scalarTag{
 	{"train", "cpu_percent"}:                {"system/cpu_percent", 1},
 	{"train", "gpu_memory_allocated_bytes"}: {"system/gpu_memory_allocated_gb", perGB},
 	{"train", "gpu_memory_reserved_bytes"}:  {"system/gpu_memory_reserved_gb", perGB},
+	{"train", "gpu_memory_used_bytes"}:      {"system/gpu_memory_used_gb", perGB},
 	{"train", "gpu_utilization"}:            {"system/gpu_utilization", 1},
+	{"train", "gpu_temperature_celsius"}:    {"system/gpu_temperature_celsius", 1},
+	{"train", "gpu_power_watts"}:            {"system/gpu_power_watts", 1},
 }
 
 type tensorBoard struct {
 	out   *appender
 	event []byte
+	begin int64 // the first step that this session makes
 }
 
 const eventFilePrefix = "events.out.tfevents."
@@ -83,9 +87,9 @@ func openEventFile(fsys vfs.FS, path string, now time.Time, resumeStep int64) (S
 	if err != nil {
 		return nil, fmt.Errorf("tensorboard: %w", err)
 	}
-	t := &tensorBoard{out: &appender{file: file}}
+	t := &tensorBoard{out: &appender{file: file}, begin: max(0, resumeStep+1)}
 	// At START a reader, also one that is looking on, keeps the steps before START's and drops the rest.
-	if err := t.append(fileVersionEvent(now), startEvent(now, max(0, resumeStep+1))); err != nil {
+	if err := t.append(fileVersionEvent(now), startEvent(now, t.begin)); err != nil {
 		file.Close()
 		return nil, err
 	}
@@ -124,8 +128,23 @@ func (t *tensorBoard) Write(r Record) error {
 	if len(values) == 0 {
 		return nil
 	}
-	return t.append(summaryEvent(r.Time, r.Step, values))
+	return t.append(summaryEvent(r.Time, t.step(r), values))
 }
+
+// step is where a Record stands. A session's own beginning and end lie past the step that it resumed from or stopped at: a
+// later session that goes on from there cuts them and writes its own.
+func (t *tensorBoard) step(r Record) int64 {
+	switch {
+	case r.Event != "run":
+		return r.Step
+	case r.text("status") == "started":
+		return t.begin
+	}
+	return r.Step + 1
+}
+
+// showsHistograms makes it a histogramSink.
+func (t *tensorBoard) showsHistograms() {}
 
 func (t *tensorBoard) append(events ...[]byte) error {
 	t.event = t.event[:0]
@@ -156,11 +175,13 @@ func summaryValues(r Record) (values [][]byte, err error) {
 	}
 	switch r.Event {
 	case "train":
-		values = append(values, derivedValues(r)...)
-	case "run":
-		return appendConfig(values, r)
+		return append(values, derivedValues(r)...), nil
+	case "histogram":
+		return histogramValues(r), nil
 	case "sample":
-		values = append(values, sampleValue(r))
+		return append(values, sampleValue(r)), nil
+	case "run":
+		return runValues(r)
 	}
 	return values, nil
 }
@@ -183,36 +204,46 @@ func derivedValues(r Record) (values [][]byte) {
 	return values
 }
 
-// appendConfig shows the run's configuration as a text: a string as it is (YAML), anything else as JSON.
-func appendConfig(values [][]byte, r Record) ([][]byte, error) {
+// runValues are, at a session's beginning, its configuration as a text and as hparams, and at its end how it ended.
+func runValues(r Record) (values [][]byte, err error) {
+	switch status := r.text("status"); status {
+	case "complete", "stopped":
+		return [][]byte{endInfo(r.Time, status == "complete")}, nil
+	}
 	for _, f := range r.Fields {
 		if f.Name != "config" {
 			continue
 		}
-		text, ok := f.Value.(string)
-		if !ok {
-			compact, err := appendValue(nil, f.Value)
-			if err != nil {
-				return nil, err
-			}
-			var indented bytes.Buffer
-			if err := json.Indent(&indented, compact, "", "  "); err != nil {
-				return nil, err
-			}
-			text = indented.String()
+		text, err := configText(f.Value)
+		if err != nil {
+			return nil, err
 		}
 		values = append(values, textValue("config", codeBlock(text)))
+		if start, ok, err := startInfo(r.Time, f.Value); err != nil {
+			return nil, err
+		} else if ok {
+			values = append(values, start)
+		}
 	}
 	return values, nil
+}
+
+// configText is a configuration as it is where it is a text (YAML), else as JSON.
+func configText(config any) (string, error) {
+	if text, ok := config.(string); ok {
+		return text, nil
+	}
+	compact, err := appendValue(nil, config)
+	if err != nil {
+		return "", err
+	}
+	var indented bytes.Buffer
+	err = json.Indent(&indented, compact, "", "  ")
+	return indented.String(), err
 }
 
 func sampleValue(r Record) []byte {
 	prompt, _ := r.number("prompt_index")
 	sample, _ := r.number("sample_index")
-	return textValue(fmt.Sprintf("generation/prompt_%d_sample_%d", int(prompt), int(sample)), codeBlock(r.text("text")))
-}
-
-// codeBlock is text that Markdown leaves as it is.
-func codeBlock(text string) string {
-	return "    " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n    ")
+	return textValue(fmt.Sprintf("generation/prompt_%d_sample_%d", int(prompt), int(sample)), sampleText(r.text("prompt"), r.text("text")))
 }

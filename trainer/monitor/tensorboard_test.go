@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"syscall"
 	"testing"
@@ -104,9 +105,64 @@ func describeValue(t *testing.T, value []byte) string {
 					content = fmt.Sprintf("%q", text)
 				}
 			})
+		case valueHistogram:
+			content = describeHistogram(t, data)
+		case valueMeta:
+			content += describeHParams(t, data)
 		}
 	})
 	return tag + "=" + content
+}
+
+func describeHistogram(t *testing.T, histogram []byte) (text string) {
+	t.Helper()
+	fields(t, histogram, func(field protowire.Number, x uint64, data []byte) {
+		if field == histogramNum {
+			text = fmt.Sprint(math.Float64frombits(x), " elements")
+		}
+	})
+	return text
+}
+
+// describeHParams is what a Value's metadata tell the HPARAMS tab: key:value,… or success or failure.
+func describeHParams(t *testing.T, meta []byte) string {
+	t.Helper()
+	var pairs []string
+	visit := func(inside map[protowire.Number]func([]byte)) func(protowire.Number, uint64, []byte) {
+		return func(field protowire.Number, _ uint64, data []byte) {
+			if next, ok := inside[field]; ok && data != nil {
+				next(data)
+			}
+		}
+	}
+	start := func(data []byte) {
+		fields(t, data, visit(map[protowire.Number]func([]byte){startHParams: func(entry []byte) {
+			var key, value string
+			fields(t, entry, func(field protowire.Number, _ uint64, data []byte) {
+				if field == mapKey {
+					key = string(data)
+					return
+				}
+				fields(t, data, func(field protowire.Number, x uint64, data []byte) {
+					value = map[protowire.Number]string{numberValue: fmt.Sprint(math.Float64frombits(x)), stringValue: fmt.Sprintf("%q", data), boolean: fmt.Sprint(x == 1)}[field]
+				})
+			})
+			pairs = append(pairs, key+":"+value)
+		}}))
+	}
+	end := func(data []byte) {
+		fields(t, data, func(field protowire.Number, x uint64, _ []byte) {
+			if field == endStatus {
+				pairs = append(pairs, map[uint64]string{statusSuccess: "success", statusFailure: "failure"}[x])
+			}
+		})
+	}
+	fields(t, meta, visit(map[protowire.Number]func([]byte){metaPlugin: func(plugin []byte) {
+		fields(t, plugin, visit(map[protowire.Number]func([]byte){pluginContent: func(content []byte) {
+			fields(t, content, visit(map[protowire.Number]func([]byte){hparamsStart: start, hparamsEnd: end}))
+		}}))
+	}}))
+	return strings.Join(pairs, ",")
 }
 
 func TestMaskedCRC(t *testing.T) {
@@ -127,16 +183,37 @@ func TestEventFileIsTensorBoardsOwnBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sink.Write(Record{Event: "run", Step: 300, Time: at, Fields: []Field{{"status", "resumed"}, {"config", "name: ação\nseed: 42\n"}}})
-	sink.Write(Record{Event: "save", Step: 300, Time: at, Fields: []Field{{"bytes", 12}}})
-	sink.Write(Record{Event: "train", Step: 310, Time: at, Fields: []Field{
-		{"loss", 3.4121}, {"learning_rate", 4.2e-4}, {"loss_scale", 0}, {"grad_norm", math.Inf(1)}, {"tokens", 99}}})
+	for _, r := range []Record{
+		{Event: "run", Step: 300, Fields: []Field{{"status", "started"}, {"config", map[string]any{"data": map[string]any{"packing": false},
+			"learning_rate": 6e-4, "preset": "ação"}}}},
+		{Event: "save", Step: 300, Fields: []Field{{"bytes", 12}}},
+		{Event: "train", Step: 310, Fields: []Field{
+			{"loss", 3.4121}, {"learning_rate", 4.2e-4}, {"loss_scale", 0}, {"grad_norm", math.Inf(1)}, {"tokens", 99}}},
+		{Event: "histogram", Step: 310, Fields: []Field{{"weights/w", histogramOf(0.25, 0.25, 0.375)}, {"weights/none", histogramOf()}}},
+		{Event: "run", Step: 310, Fields: []Field{{"status", "complete"}, {"seconds", 1.5}}},
+	} {
+		r.Time = at
+		if err := sink.Write(r); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := sink.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, disk, "events"); got != string(want) {
 		t.Errorf("got\n%q\nwant\n%q\nthe golden is made anew by: python3 scripts/check_tensorboard.py --golden trainer/monitor/testdata/golden.tfevents", got, want)
 	}
+}
+
+// histogramOf counts values.
+func histogramOf(values ...float64) Histogram {
+	limits := HistogramLimits()
+	h := Histogram{Min: math.Inf(1), Max: math.Inf(-1), Counts: make([]float64, len(limits)+1)}
+	for _, x := range values {
+		h.Min, h.Max, h.Sum, h.SumSquares = min(h.Min, x), max(h.Max, x), h.Sum+x, h.SumSquares+x*x
+		h.Counts[sort.Search(len(limits), func(i int) bool { return limits[i] > x })]++
+	}
+	return h
 }
 
 func TestTagsOfEachEvent(t *testing.T) {
@@ -149,17 +226,27 @@ func TestTagsOfEachEvent(t *testing.T) {
 			{"tokens_per_second", 100}, {"text", "x"}, {"unknown", 1}}},
 			"5 train/loss=1 train/perplexity=9.5 train/epoch=0.5 train/step_seconds=2 train/tokens_per_second=100"},
 		{Record{Event: "train", Step: 5, Fields: []Field{{"peak_memory_bytes", int64(3 * gb)}, {"resident_memory_bytes", gb / 2},
-			{"gpu_memory_allocated_bytes", gb}, {"gpu_memory_reserved_bytes", 2 * gb}, {"gpu_utilization", 55}, {"cpu_percent", 190.5}}},
+			{"gpu_memory_allocated_bytes", gb}, {"gpu_memory_reserved_bytes", 2 * gb}, {"gpu_memory_used_bytes", 3 * gb},
+			{"gpu_utilization", 55}, {"gpu_temperature_celsius", 71}, {"gpu_power_watts", 250.5}, {"cpu_percent", 190.5}}},
 			"5 system/peak_memory_gb=3 system/resident_memory_gb=0.5 system/gpu_memory_allocated_gb=1 system/gpu_memory_reserved_gb=2" +
-				" system/gpu_utilization=55 system/cpu_percent=190.5"},
+				" system/gpu_memory_used_gb=3 system/gpu_utilization=55 system/gpu_temperature_celsius=71 system/gpu_power_watts=250.5" +
+				" system/cpu_percent=190.5"},
 		{Record{Event: "train", Step: 5, Fields: []Field{{"curriculum_weights", []Field{{"fácil", 0.75}, {"hard", 0.25}}}}},
 			"5 curriculum/fácil=0.75 curriculum/hard=0.25"},
 		{Record{Event: "eval", Step: 7, Fields: []Field{{"loss", 2.0}, {"perplexity", 7.5}, {"bits_per_byte", 1.25}, {"tokens", 12}}},
 			"7 eval/loss=2 eval/perplexity=7.5 eval/bits_per_byte=1.25"},
 		{Record{Event: "sample", Step: 8, Fields: []Field{{"prompt_index", 1}, {"sample_index", 2}, {"text", "Era\n*uma*\n"}}},
-			`8 generation/prompt_1_sample_2="    Era\n    *uma*"`},
+			`8 generation/prompt_1_sample_2="Era  \n&#42;uma&#42;  \n"`},
 		{Record{Event: "run", Fields: []Field{{"config", []Field{{"seed", 42}}}}},
-			`0 config="    {\n      \"seed\": 42\n    }"`},
+			`0 config="    {\n      \"seed\": 42\n    }" _hparams_/session_start_info=seed:42`},
+		{Record{Event: "run", Fields: []Field{{"config", "seed: 42\n"}}}, `0 config="    seed: 42"`},
+		{Record{Event: "run", Fields: []Field{{"config", map[string]any{"z": true, "a": "x", "list": []int{1}, "none": nil, "seed": 42, "output_dir": "o",
+			"monitoring": map[string]any{"top_p": 0.9}, "data": map[string]any{"cache_dir": "c", "packing": false}}}}},
+			`0 config="    {\n      \"a\": \"x\",\n      \"data\": {\n        \"cache_dir\": \"c\",\n        \"packing\": false\n      },\n` +
+				`      \"list\": [\n        1\n      ],\n      \"monitoring\": {\n        \"top_p\": 0.9\n      },\n      \"none\": null,\n` +
+				`      \"output_dir\": \"o\",\n      \"seed\": 42,\n      \"z\": true\n    }" _hparams_/session_start_info=a:"x",data.packing:false,seed:42,z:true`},
+		{Record{Event: "run", Step: 9, Fields: []Field{{"status", "complete"}}}, "9 _hparams_/session_end_info=success"},
+		{Record{Event: "run", Step: 9, Fields: []Field{{"status", "stopped"}}}, "9 _hparams_/session_end_info=failure"},
 	}
 	for _, test := range tests {
 		values, err := summaryValues(test.record)
@@ -211,6 +298,50 @@ func TestResumedRunLeavesOneCurve(t *testing.T) {
 	}
 	if got := readEvents(t, disk, "logs"); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// What a session says of its beginning and end lies past the step that it begins or ends at, so that whatever a later session
+// goes on from, it stands there once.
+func TestResumedRunIsOneSessionWithTheLastOnesEnd(t *testing.T) {
+	disk := vfs.NewMem()
+	session := func(resume, from, to int64, status string) {
+		sink := openBoard(t, disk, resume)
+		sink.Write(Record{Event: "run", Step: from, Time: at, Fields: []Field{{"status", "started"}, {"config", map[string]any{"seed": 42}}}})
+		sink.Write(Record{Event: "sample", Step: to, Time: at, Fields: []Field{{"prompt", "a"}, {"text", "ab"}}})
+		sink.Write(Record{Event: "histogram", Step: to, Time: at, Fields: []Field{{"weights/w", histogramOf(1)}}})
+		if status != "" {
+			sink.Write(Record{Event: "run", Step: to, Time: at, Fields: []Field{{"status", status}}})
+		}
+	}
+	session(-1, 0, 20, "stopped")
+	session(20, 20, 30, "")
+	session(20, 20, 40, "")
+	session(20, 20, 40, "complete")
+	session(40, 40, 50, "complete")
+	const config, hparams = `config="    {\n      \"seed\": 42\n    }"`, "_hparams_/session_start_info=seed:42"
+	sample, histogram := `generation/prompt_0_sample_0="> a\n\nab"`, "weights/w=1 elements"
+	want := []string{
+		"0 brain.Event:2", "0 start", "0 " + config + " " + hparams, "20 " + sample, "20 " + histogram,
+		"0 brain.Event:2", "21 start", "0 brain.Event:2", "21 start",
+		"0 brain.Event:2", "21 start", "21 " + config + " " + hparams, "40 " + sample, "40 " + histogram,
+		"0 brain.Event:2", "41 start", "41 " + config + " " + hparams, "50 " + sample, "50 " + histogram, "51 _hparams_/session_end_info=success",
+	}
+	if got := readEvents(t, disk, "logs"); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestOnlyTensorBoardGetsHistograms(t *testing.T) {
+	disk, other := vfs.NewMem(), &fakeSink{}
+	m := New(logTo(&bytes.Buffer{}), other, openMetrics(t, disk, -1), openBoard(t, disk, -1))
+	m.Record(Record{Event: "histogram", Step: 1, Fields: []Field{{"weights/w", histogramOf(1, 2)}}})
+	m.Close()
+	if len(other.got) != 0 || read(t, disk, metricsPath) != "" {
+		t.Errorf("another sink got %v, metrics.jsonl %q", other.got, read(t, disk, metricsPath))
+	}
+	if got := readEvents(t, disk, "logs"); !slices.Contains(got, "1 weights/w=2 elements") {
+		t.Errorf("TensorBoard got %q", got)
 	}
 }
 

@@ -33,14 +33,16 @@ func appendFramed(dst, data []byte) []byte {
 const (
 	eventWallTime, eventStep, eventFileVersion, eventSummary, eventSessionLog, eventSource = 1, 2, 3, 5, 7, 10
 
-	summaryValue                                  = 1
-	valueTag, valueSimple, valueTensor, valueMeta = 1, 2, 8, 9
-	metaPlugin, metaDataClass                     = 1, 4
-	pluginName                                    = 1
-	tensorDType, tensorShape, tensorString        = 1, 2, 8
-	sessionStatus                                 = 1
-	sourceWriter                                  = 1
+	summaryValue                                                  = 1
+	valueTag, valueSimple, valueHistogram, valueTensor, valueMeta = 1, 2, 5, 8, 9
+	metaPlugin, metaDataClass                                     = 1, 4
+	pluginName, pluginContent                                     = 1, 2
+	tensorDType, tensorShape, tensorString                        = 1, 2, 8
+	shapeDim                                                      = 2
+	sessionStatus                                                 = 1
+	sourceWriter                                                  = 1
 
+	dtFloat         = 1 // DataType.DT_FLOAT
 	dtString        = 7 // DataType.DT_STRING
 	dataClassTensor = 2 // DataClass.DATA_CLASS_TENSOR
 	sessionStart    = 1 // SessionLog.START
@@ -48,8 +50,7 @@ const (
 
 // appendEvent appends an Event's time and step; what it is about follows.
 func appendEvent(dst []byte, at time.Time, step int64) []byte {
-	dst = protowire.AppendTag(dst, eventWallTime, protowire.Fixed64Type)
-	dst = protowire.AppendFixed64(dst, math.Float64bits(float64(at.UnixMicro())/1e6))
+	dst = appendDouble(dst, eventWallTime, seconds(at))
 	if step != 0 {
 		dst = appendVarint(dst, eventStep, uint64(step))
 	}
@@ -94,6 +95,12 @@ func textValue(tag, markdown string) []byte {
 	value = appendBytes(value, valueTensor, tensor)
 	meta := appendBytes(nil, metaPlugin, appendBytes(nil, pluginName, "text"))
 	return appendBytes(value, valueMeta, appendVarint(meta, metaDataClass, dataClassTensor))
+}
+
+func seconds(at time.Time) float64 { return float64(at.UnixMicro()) / 1e6 }
+
+func appendDouble(dst []byte, field protowire.Number, x float64) []byte {
+	return protowire.AppendFixed64(protowire.AppendTag(dst, field, protowire.Fixed64Type), math.Float64bits(x))
 }
 
 func appendVarint(dst []byte, field protowire.Number, x uint64) []byte {
