@@ -5,8 +5,8 @@ package monitor
 import (
 	"bytes"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/rivo/uniseg"
 	"github.com/schollz/progressbar/v3"
 )
 
@@ -58,13 +58,34 @@ const percentCells = 6 + 2
 func fit(layouts []layout, done, total int64, columns int, color, unicode bool) string {
 	room := columns - 1
 	for _, l := range layouts {
-		width := room - percentCells - utf8.RuneCountInString(joinSegments(l.segments, false))
+		width := room - percentCells - uniseg.StringWidth(joinSegments(l.segments, false))
 		if width >= l.bar {
 			return renderBar(done, total, min(width, widestBar), joinSegments(l.segments, color), color, unicode)
 		}
 	}
-	last := []rune(joinSegments(layouts[len(layouts)-1].segments, false))
-	return string(last[:max(0, min(room, len(last)))])
+	return cutToCells(joinSegments(layouts[len(layouts)-1].segments, false), room, "")
+}
+
+// cutToCells is text that takes at most cells of a terminal, ended by end where something had to go. A character that takes
+// two cells, or is written as several, is not cut through.
+func cutToCells(text string, cells int, end string) string {
+	if uniseg.StringWidth(text) <= cells {
+		return text
+	}
+	size, room := 0, cells-uniseg.StringWidth(end)
+	for rest, state := text, -1; rest != ""; {
+		var cluster string
+		var width int
+		cluster, rest, width, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		if room -= width; room < 0 {
+			break
+		}
+		size += len(cluster)
+	}
+	if size == 0 {
+		return ""
+	}
+	return text[:size] + end
 }
 
 // renderBar has progressbar write one line: percent, a bar of width cells, text.

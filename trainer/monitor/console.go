@@ -32,11 +32,12 @@ type liveLine interface {
 
 // Console is where a person follows the run, usually standard error. It is safe for concurrent use.
 type Console struct {
-	mode    string // one of the three
-	color   bool
-	unicode bool // the bar may use block characters
-	columns func() int
-	now     func() time.Time
+	mode     string // one of the three
+	terminal bool   // somebody looks at lines of a certain width
+	color    bool
+	unicode  bool // the bar may use block characters
+	columns  func() int
+	now      func() time.Time
 
 	turn sync.Mutex // of what shows or hides a live line: one at a time; taken before mu
 
@@ -64,7 +65,7 @@ func NewConsole(w io.Writer, mode string) (*Console, error) {
 		return nil, fmt.Errorf("monitoring.progress: %q is none of auto, bar, plain, off", mode)
 	}
 	return &Console{
-		w: w, mode: mode, columns: columns, now: time.Now, unicode: unicodeLocale(),
+		w: w, mode: mode, terminal: terminal, columns: columns, now: time.Now, unicode: unicodeLocale(),
 		color: terminal && !dumb && os.Getenv("NO_COLOR") == "",
 	}, nil
 }

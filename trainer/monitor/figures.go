@@ -7,7 +7,9 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // number returns a field as a float64.
@@ -138,9 +140,28 @@ func eventLine(r Record, plan Plan) string {
 		return joinSegments([]segment{step, {f.epoch(plan.Epochs).text(), "done"}, f.loss("%.4f"),
 			f.figure("", "tokens", func(x float64) string { return FormatCount(int64(x)) + " tokens" }), f.took()}, false)
 	case "sample":
-		return joinSegments([]segment{step, {"sample", strconv.Quote(r.text("text"))}}, false)
+		return joinSegments([]segment{step, {"sample", sampleLine(r.text("prompt"), r.text("text"))}}, false)
 	}
 	return ""
+}
+
+// sampleLine is a sample in one line: with its prompt, line breaks as ↵, and nothing in it that a terminal would obey.
+func sampleLine(prompt, text string) string {
+	if !strings.HasPrefix(text, prompt) {
+		text = prompt + text
+	}
+	text = strings.ReplaceAll(strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n")), "\n", " ↵ ")
+	text = strings.Map(func(r rune) rune {
+		const zeroWidthNonJoiner, zeroWidthJoiner = 0x200c, 0x200d // parts of words, and of pictures
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsPrint(r), r == zeroWidthNonJoiner, r == zeroWidthJoiner:
+			return r
+		}
+		return '\uFFFD'
+	}, text)
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // took is how long the event took.

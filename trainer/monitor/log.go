@@ -16,8 +16,8 @@ import (
 	"frugal/trainer/internal/vfs"
 )
 
-// fileOnly marks the entries that the log file keeps and the terminal does not show, where the bar shows the same.
-const fileOnly = "file only"
+// These mark the entries that the log file keeps and the terminal does not show, and the other way round.
+const fileOnly, consoleOnly = "file only", "console only"
 
 // SetupLog returns the run's logger. On the console a line is the time of day, the level unless it is info, and the message,
 // coloured when console is a *Console that has colour. file, opened for appending, gets every line with its date; it may be
@@ -78,7 +78,7 @@ func message(e *logrus.Entry) string {
 	var b strings.Builder
 	b.WriteString(strings.TrimRight(e.Message, "\n"))
 	for _, key := range slices.Sorted(maps.Keys(e.Data)) {
-		if key != fileOnly {
+		if key != fileOnly && key != consoleOnly {
 			fmt.Fprintf(&b, "  %s=%v", key, e.Data[key])
 		}
 	}
@@ -104,6 +104,9 @@ func (h *fileHook) Levels() []logrus.Level { return logrus.AllLevels }
 
 // Fire never returns an error: logrus would print it across the bar at every line.
 func (h *fileHook) Fire(e *logrus.Entry) error {
+	if _, hidden := e.Data[consoleOnly]; hidden {
+		return nil
+	}
 	level := strings.ToUpper(e.Level.String())
 	line := fmt.Appendf(nil, "%s %-7s %s\n", e.Time.Format("2006-01-02T15:04:05.000Z07:00"), level, message(e))
 	h.mu.Lock()

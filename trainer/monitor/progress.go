@@ -66,7 +66,7 @@ func (p *Progress) Write(r Record) error {
 	bar := p.training()
 	if r.Event != "train" {
 		if line := eventLine(r, bar.plan); line != "" {
-			p.log.Info(line)
+			p.event(r, line)
 		}
 		return nil
 	}
@@ -83,6 +83,17 @@ func (p *Progress) Write(r Record) error {
 		LogToFile(p.log, logrus.InfoLevel, line)
 	}
 	return nil
+}
+
+// event logs the line of an event. A sample is as long as the model cares to write: on a terminal it is cut to one row.
+func (p *Progress) event(r Record, line string) {
+	if r.Event != "sample" || !p.console.terminal {
+		p.log.Info(line)
+		return
+	}
+	const clock = len("15:04:05 ") // before it; the last cell stays free
+	p.log.WithField(consoleOnly, true).Info(cutToCells(line, p.console.columns()-1-clock, "…"))
+	LogToFile(p.log, logrus.InfoLevel, line)
 }
 
 // Close leaves the bar as the last line of what is on the terminal, where it stopped. Of a phase nothing is left.

@@ -149,9 +149,9 @@ func TestPlainLinesAndTheFileSayTheSame(t *testing.T) {
 	}{
 		{modePlain, "step 120/600  epoch 1/3  loss 3.4121  lr 4.2e-04  grad_norm 0.91  8,120 tokens/s  4m00s left\n" +
 			"step 120/600  eval loss 4.0000\nstep 120/600  saved output/model_step_120  11.8 MB  0.4s\n" +
-			"step 120/600  epoch 1/3 done  loss 3.9000  819,200 tokens  1m41s\nstep 120/600  sample \"Era\\numa\"\n"},
+			"step 120/600  epoch 1/3 done  loss 3.9000  819,200 tokens  1m41s\nstep 120/600  sample Era ↵ uma\n"},
 		{modeOff, "step 120/600  eval loss 4.0000\nstep 120/600  saved output/model_step_120  11.8 MB  0.4s\n" +
-			"step 120/600  epoch 1/3 done  loss 3.9000  819,200 tokens  1m41s\nstep 120/600  sample \"Era\\numa\"\n"},
+			"step 120/600  epoch 1/3 done  loss 3.9000  819,200 tokens  1m41s\nstep 120/600  sample Era ↵ uma\n"},
 	} {
 		disk := vfs.NewMem()
 		screen := newTerminal(200)
