@@ -13,10 +13,11 @@ import (
 type addedToken struct {
 	id         uint32
 	content    string
-	singleWord bool // only between characters that are not part of words
-	lstrip     bool // takes the white space before it
-	rstrip     bool // takes the white space after it
-	normalized bool // looked for after normalisation; here: after the tokens that are not
+	sought     string // what is looked for: the content, normalized if the token is
+	singleWord bool   // only between characters that are not part of words
+	lstrip     bool   // takes the white space before it
+	rstrip     bool   // takes the white space after it
+	normalized bool   // looked for in normalized text
 	special    bool
 	outside    bool // not in the model's vocabulary
 }
@@ -34,18 +35,18 @@ type matcher struct {
 }
 
 // newMatchers makes one matcher of the tokens that are not normalized, which go first, and one of the others.
-func newMatchers(added []addedToken) (matchers []*matcher) {
-	for _, normalized := range []bool{false, true} {
+func newMatchers(added []addedToken) (matchers [2]*matcher) {
+	for stage, normalized := range []bool{false, true} {
 		var m *matcher
 		for i := range added {
 			a := &added[i]
 			if a.normalized != normalized {
 				continue
 			}
-			first := int(a.content[0])
+			first := int(a.sought[0])
 			if m == nil {
 				m = &matcher{only: first}
-				matchers = append(matchers, m)
+				matchers[stage] = m
 			}
 			if m.only != first {
 				m.only = -1
@@ -54,7 +55,7 @@ func newMatchers(added []addedToken) (matchers []*matcher) {
 		}
 		if m != nil {
 			for _, tokens := range m.byFirst {
-				slices.SortStableFunc(tokens, func(a, b *addedToken) int { return len(b.content) - len(a.content) })
+				slices.SortStableFunc(tokens, func(a, b *addedToken) int { return len(b.sought) - len(a.sought) })
 			}
 		}
 	}
@@ -72,7 +73,7 @@ func (m *matcher) next(text []byte) (*addedToken, int) {
 			i += skip
 		}
 		for _, a := range m.byFirst[text[i]] {
-			if len(text)-i >= len(a.content) && string(text[i:i+len(a.content)]) == a.content {
+			if len(text)-i >= len(a.sought) && string(text[i:i+len(a.sought)]) == a.sought {
 				return a, i
 			}
 		}
@@ -80,24 +81,32 @@ func (m *matcher) next(text []byte) (*addedToken, int) {
 	return nil, 0
 }
 
-// eachPiece cuts text at the added tokens of each matcher in turn and calls yield with the pieces in order: a token, or
-// text that is not empty.
-func (t *Tokenizer) eachPiece(matchers []*matcher, text []byte, yield func(piece []byte, token *addedToken)) {
+// eachPiece cuts text at the added tokens that are not normalized, normalizes what is between them, and cuts that at the
+// others. It calls yield with the pieces in order: a token, or text that is not empty. stage is 0, 1 or 2 of these.
+func (t *Tokenizer) eachPiece(stage int, text []byte, yield func(piece []byte, token *addedToken)) {
 	if len(text) == 0 {
 		return
 	}
-	if len(matchers) == 0 {
+	if stage == 1 {
+		text = t.normalize(text)
+	}
+	if stage == len(t.matchers) {
 		yield(text, nil)
+		return
+	}
+	m := t.matchers[stage]
+	if m == nil {
+		t.eachPiece(stage+1, text, yield)
 		return
 	}
 	done, searched := 0, 0
 	for {
-		token, at := matchers[0].next(text[searched:])
+		token, at := m.next(text[searched:])
 		if token == nil {
 			break
 		}
 		start := searched + at
-		end := start + len(token.content)
+		end := start + len(token.sought)
 		searched = end
 		if token.singleWord && (endsInWord(text[:start]) || beginsWithWord(text[end:])) {
 			continue
@@ -109,12 +118,12 @@ func (t *Tokenizer) eachPiece(matchers []*matcher, text []byte, yield func(piece
 			end += spaceLength(text[end:])
 		}
 		if done < start {
-			t.eachPiece(matchers[1:], text[done:start], yield)
+			t.eachPiece(stage+1, text[done:start], yield)
 		}
 		yield(nil, token)
 		done = end
 	}
-	t.eachPiece(matchers[1:], text[done:], yield)
+	t.eachPiece(stage+1, text[done:], yield)
 }
 
 // trimmedEnd returns the length of text without the white space at its end.

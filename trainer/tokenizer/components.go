@@ -13,11 +13,21 @@ type component struct {
 	Type           string          `json:"type"`
 	AddPrefixSpace *bool           `json:"add_prefix_space"`
 	UseRegex       *bool           `json:"use_regex"`
+	Pattern        *filePattern    `json:"pattern"`
+	Behavior       behavior        `json:"behavior"`
+	Invert         bool            `json:"invert"`
+	Individual     bool            `json:"individual_digits"`
 	Normalizers    []component     `json:"normalizers"`
 	PreTokenizers  []component     `json:"pretokenizers"`
 	Processors     []component     `json:"processors"`
 	Decoders       []component     `json:"decoders"`
 	Single         []templatePiece `json:"single"`
+}
+
+// filePattern is what a Split looks for: one of the two.
+type filePattern struct {
+	String *string `json:"String"`
+	Regex  *string `json:"Regex"`
 }
 
 // templatePiece is a step of a TemplateProcessing: the text, or a token that it adds.
@@ -26,14 +36,14 @@ type templatePiece struct {
 	SpecialToken json.RawMessage `json:"SpecialToken"`
 }
 
-// read flattens sequences; nothing at all is no component.
-func readComponents(raw json.RawMessage) ([]component, error) {
+// readComponents flattens sequences; nothing at all is no component.
+func readComponents(key string, raw json.RawMessage) ([]component, error) {
 	if isNull(raw) {
 		return nil, nil
 	}
 	var c component
 	if err := unmarshal(raw, &c, false); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	return c.flatten(nil), nil
 }
@@ -50,52 +60,57 @@ func (c component) flatten(list []component) []component {
 	return list
 }
 
-// settings reads the components and refuses those that would change ids in a way that is not ours.
+// settings reads the components and refuses those that would change ids in a way that is not known here.
 func (f *file) settings() (settings, error) {
-	none := settings{}
-	for _, part := range []struct {
-		key     string
-		raw     json.RawMessage
-		allowed func(component) bool
-	}{
-		{"normalizer", f.Normalizer, func(component) bool { return false }},
-		{"post_processor", f.PostProcessor, addsNothing},
-		{"decoder", f.Decoder, func(c component) bool { return c.Type == "ByteLevel" }},
-	} {
-		list, err := readComponents(part.raw)
-		if err != nil {
-			return none, fmt.Errorf("%s: %w", part.key, err)
-		}
-		for _, c := range list {
-			if !part.allowed(c) {
-				return none, fmt.Errorf("%s %s is not supported", part.key, quote(c.Type))
-			}
-		}
-	}
-	list, err := readComponents(f.PreTokenizer)
+	var s settings
+	list, err := readComponents("normalizer", f.Normalizer)
 	if err != nil {
-		return none, fmt.Errorf("pre_tokenizer: %w", err)
-	}
-	if len(list) == 0 {
-		return none, errors.New("there is no pre_tokenizer: not a byte-level tokenizer, which has ByteLevel")
+		return s, err
 	}
 	for _, c := range list {
-		if c.Type != "ByteLevel" || len(list) > 1 {
-			return none, fmt.Errorf("pre_tokenizer %s is not supported, only a single ByteLevel", quote(c.Type))
+		if _, ok := forms[c.Type]; !ok {
+			return s, fmt.Errorf("normalizer %s is not supported, only NFC, NFD, NFKC and NFKD", quote(c.Type))
+		}
+		s.normalizers = append(s.normalizers, c.Type)
+	}
+	if s.steps, s.preTokenizer, err = readSteps(f.PreTokenizer); err != nil {
+		return s, fmt.Errorf("pre_tokenizer%w", err)
+	}
+	if list, err = readComponents("post_processor", f.PostProcessor); err != nil {
+		return s, err
+	}
+	for _, c := range list {
+		if err := c.checkPostProcessor(); err != nil {
+			return s, fmt.Errorf("post_processor %s %w", quote(c.Type), err)
 		}
 	}
-	// Both default to true where a file leaves them out.
-	orTrue := func(b *bool) bool { return b == nil || *b }
-	return settings{addPrefixSpace: orTrue(list[0].AddPrefixSpace), useRegex: orTrue(list[0].UseRegex)}, nil
+	if list, err = readComponents("decoder", f.Decoder); err != nil {
+		return s, err
+	}
+	for _, c := range list {
+		if c.Type != "ByteLevel" {
+			return s, fmt.Errorf("decoder %s is not supported, only ByteLevel", quote(c.Type))
+		}
+	}
+	return s, nil
 }
 
-// addsNothing: ByteLevel moves offsets only, and a template may be the text alone.
-func addsNothing(c component) bool {
+// checkPostProcessor: all that these do to ids is to add special tokens, which encoding here leaves out.
+func (c component) checkPostProcessor() error {
 	switch c.Type {
-	case "ByteLevel":
-		return true
+	case "ByteLevel", "RobertaProcessing", "BertProcessing":
+		return nil
 	case "TemplateProcessing":
-		return len(c.Single) == 1 && len(c.Single[0].Sequence) > 0
+		texts := 0
+		for _, p := range c.Single {
+			if len(p.Sequence) > 0 {
+				texts++
+			}
+		}
+		if texts != 1 {
+			return fmt.Errorf("has the text %d times in its template, want once", texts)
+		}
+		return nil
 	}
-	return false
+	return errors.New("is not supported")
 }

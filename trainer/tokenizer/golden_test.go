@@ -23,7 +23,7 @@ import (
 )
 
 // golden reads a file that scripts/golden_tokenizer.py wrote.
-func golden(t *testing.T, name string, into any) {
+func golden(t testing.TB, name string, into any) {
 	t.Helper()
 	f, err := os.Open(filepath.Join("testdata", name+".json.gz"))
 	if err != nil {

@@ -21,7 +21,7 @@ func GPT2() (*Tokenizer, error) {
 		return nil, fmt.Errorf("tokenizer: the embedded GPT-2 vocabulary: %w", err)
 	}
 	// Hugging Face's file of GPT-2 has normalized set, which for a tokenizer without normalizer makes no difference.
-	return newTokenizer(settings{useRegex: true}, tokens, nil, merges, []addedToken{endOfText(gpt2Size - 1)}, EndOfText)
+	return newTokenizer(byteLevelAlone(false, true), tokens, nil, merges, []addedToken{endOfText(gpt2Size - 1)}, EndOfText)
 }
 
 func gpt2Tokens() ([]string, error) {

@@ -21,9 +21,11 @@ const (
 	maxID       = 1<<22 - 1 // a damaged id must not make us take all memory
 )
 
-// Load opens a byte-level BPE tokenizer.json: GPT-2's, or one that Hugging Face tokenizers or Train made with the ByteLevel
-// pre-tokenizer. The tokenizer_config.json beside it, if there is one, names the end token. What would make other ids than
-// Hugging Face's (normalizers, other pre-tokenizers, post-processors that add tokens) is refused by name.
+// Load opens a byte-level BPE tokenizer.json: GPT-2's, Llama 3's, Qwen's, DeepSeek's, or another that Hugging Face tokenizers or
+// Train made. Its pre_tokenizer has ByteLevel and may have Split, Digits and Punctuation, its normalizers are NFC, NFD, NFKC and
+// NFKD. A text gets the ids that Hugging Face gives it with add_special_tokens=False: what a post_processor would add is left
+// out, and is not in what Files saves. The tokenizer_config.json beside the file, if there is one, names the end token. What
+// would make other ids than Hugging Face's is refused by name.
 func Load(fsys vfs.FS, path string) (*Tokenizer, error) {
 	data, err := readFile(fsys, path)
 	if err != nil {

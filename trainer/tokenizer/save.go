@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -33,7 +34,7 @@ func (t *Tokenizer) Files(maxLength int) (map[string][]byte, error) {
 		"tokenizer_class":              "PreTrainedTokenizerFast", // the one that takes tokenizer.json as it is
 		"model_max_length":             maxLength,
 		"clean_up_tokenization_spaces": false,
-		"add_prefix_space":             t.addPrefixSpace,
+		"add_prefix_space":             slices.ContainsFunc(t.steps, func(s step) bool { return s.addPrefixSpace }),
 	}
 	if t.hasEnd {
 		end := t.tokens[t.end]
@@ -55,8 +56,7 @@ func (t *Tokenizer) marshal() []byte {
 		fmt.Fprintf(&b, "%s\n    {\"id\": %d, \"content\": %s, \"single_word\": %t, \"lstrip\": %t, \"rstrip\": %t, \"normalized\": %t, \"special\": %t}",
 			comma(i), a.id, encodeString(a.content), a.singleWord, a.lstrip, a.rstrip, a.normalized, a.special)
 	}
-	fmt.Fprintf(&b, "\n  ],\n  \"normalizer\": null,\n  \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": %t, \"trim_offsets\": true, \"use_regex\": %t},\n",
-		t.addPrefixSpace, t.useRegex)
+	fmt.Fprintf(&b, "\n  ],\n  \"normalizer\": %s,\n  \"pre_tokenizer\": %s,\n", t.normalizerJSON(), t.preTokenizerJSON())
 	b.WriteString("  \"post_processor\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": false, \"use_regex\": true},\n" +
 		"  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, \"use_regex\": true},\n" +
 		"  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    \"unk_token\": null,\n    \"continuing_subword_prefix\": null,\n" +
@@ -76,6 +76,27 @@ func (t *Tokenizer) marshal() []byte {
 	}
 	b.WriteString("\n    ]\n  }\n}\n")
 	return b.Bytes()
+}
+
+func (t *Tokenizer) normalizerJSON() string {
+	var list []string
+	for _, name := range t.normalizers {
+		list = append(list, fmt.Sprintf(`{"type": %q}`, name))
+	}
+	switch len(list) {
+	case 0:
+		return "null"
+	case 1:
+		return list[0]
+	}
+	return `{"type": "Sequence", "normalizers": [` + strings.Join(list, ", ") + "]}"
+}
+
+func (t *Tokenizer) preTokenizerJSON() string {
+	if t.preTokenizer != "" {
+		return t.preTokenizer
+	}
+	return t.steps[0].byteLevelLine()
 }
 
 // spelling is how a token stands in the vocabulary.

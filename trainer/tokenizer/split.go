@@ -22,15 +22,21 @@ const (
 // change with Go's version of Unicode.
 var classes = func() *[(utf8.MaxRune + 1) / 4]byte {
 	table := new([(utf8.MaxRune + 1) / 4]byte)
-	fill := func(ranges [][2]rune, k class) {
+	fill := func(ranges []codeRange, k class) {
 		for _, r := range ranges {
 			for c := r[0]; c <= r[1]; c++ {
 				table[c>>2] |= k << (c & 3 * 2)
 			}
 		}
 	}
-	fill(letters, letter)
-	fill(numbers, number)
+	for name, ranges := range properties {
+		switch {
+		case len(name) == 2 && name[0] == 'L':
+			fill(ranges, letter)
+		case len(name) == 2 && name[0] == 'N':
+			fill(ranges, number)
+		}
+	}
 	fill(spaces, space)
 	return table
 }()

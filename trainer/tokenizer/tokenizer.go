@@ -28,7 +28,7 @@ type Tokenizer struct {
 	byteIDs   [256]uint32
 	pairs     *pairTable
 	whole     map[string]uint32 // a whole word's id, with ignoreMerges only
-	matchers  []*matcher        // of added tokens, in the order they are applied
+	matchers  [2]*matcher       // of added tokens: those that are not normalized, the others; nil for none
 	cache     *wordCache
 	end       uint32
 	hasEnd    bool
@@ -37,9 +37,10 @@ type Tokenizer struct {
 
 // settings are the parts of a tokenizer.json, besides the vocabulary, that decide which ids a text gets.
 type settings struct {
-	addPrefixSpace bool // a piece of text that does not begin with a space gets one
-	useRegex       bool // split into words as GPT-2 does; otherwise all text between two added tokens is one word
-	ignoreMerges   bool // a word that is a token is that token, whatever the merges say
+	normalizers  []string // applied in turn to the text between the added tokens that are not normalized
+	steps        []step   // by which text between two added tokens becomes words
+	preTokenizer string   // how the steps stand in tokenizer.json; "" for a ByteLevel alone
+	ignoreMerges bool     // a word that is a token is that token, whatever the merges say
 }
 
 // merge joins two neighbouring tokens into one.
@@ -63,6 +64,12 @@ func newTokenizer(s settings, tokens []string, literal map[uint32]bool, merges [
 			if !literal[uint32(id)] && !isOutside(added, uint32(id)) {
 				t.whole[token] = uint32(id)
 			}
+		}
+	}
+	for i := range added {
+		added[i].sought = added[i].content
+		if added[i].normalized {
+			added[i].sought = string(t.normalize([]byte(added[i].content)))
 		}
 	}
 	t.matchers = newMatchers(added)
@@ -120,7 +127,7 @@ func Bytes() *Tokenizer {
 		tokens[b] = string([]byte{byte(b)})
 	}
 	tokens[256] = EndOfText
-	t, err := newTokenizer(settings{}, tokens, nil, nil, []addedToken{endOfText(256)}, EndOfText)
+	t, err := newTokenizer(byteLevelAlone(false, false), tokens, nil, nil, []addedToken{endOfText(256)}, EndOfText)
 	if err != nil {
 		panic(err) // all 256 bytes are there
 	}

@@ -41,7 +41,7 @@ func Train(ctx context.Context, documents iter.Seq2[[]byte, error], vocabSize in
 	if err := r.run(ctx, vocabSize, progress); err != nil {
 		return nil, err
 	}
-	return newTokenizer(settings{useRegex: true}, r.tokens, nil, r.merges, []addedToken{endOfText(0)}, EndOfText)
+	return newTokenizer(byteLevelAlone(false, true), r.tokens, nil, r.merges, []addedToken{endOfText(0)}, EndOfText)
 }
 
 // wordCount is a word and how often it occurs.

@@ -1,0 +1,230 @@
+// Patterns of a file's own: the same words as Hugging Face tokenizers, whatever the pattern, and an end to every search.
+
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// more is MORE of scripts/golden_tokenizer.py.
+var more = []string{
+	"'S", "'LL", "'rE", "'ſ", "'K", "'M ", "1", "12", "1234", "1234567", "00", "½", "²", "Ⅷ", "\r\n", "\n\n", "\r", "  ", "   ", "\t\t", "ǅ", "ABC", "Ab", "aB", "Σ", "ß", "ſ",
+	"日本", "かな", "カナ", "〇", "가", "\u1100", "\u1161", "\u11a8", "e\u0301", "\u0323", "\u0344", "\u0345", "\u0334", "\u0958", "\u2126", "ﬁ", "①", "㈱", "ｶﾞ", "\u1e9b\u0323",
+	"\u1df6", "\u0898", "\u32ff", "/", "//", "\\", "!", "(", ")", ".", "。", "+", "$", "_x", "<b>", strings.Repeat("\u0300", 35) + strings.Repeat("\u0316", 35),
+}
+
+// mixed draws the string that mixed_text of the script draws.
+func (s *splitMix) mixed() string {
+	var b strings.Builder
+	for range 1 + s.below(4) {
+		for range s.below(6) {
+			b.WriteString(more[s.below(len(more))])
+		}
+		b.WriteString(s.text())
+	}
+	return b.String()
+}
+
+// checkHashes draws texts after the fixed ones, a hash of four digits each, and compares.
+func checkHashes(t *testing.T, hashes string, fixed []string, seed splitMix, result func(text string) string) {
+	t.Helper()
+	differ := 0
+	for i := 0; i < len(hashes); i += 4 {
+		var text string
+		if n := i / 4; n < len(fixed) {
+			text = fixed[n]
+		} else {
+			text = seed.mixed()
+		}
+		if got := result(text); hash(got)[:4] != hashes[i:i+4] {
+			if differ++; differ <= 3 {
+				t.Errorf("%+q: we have %s", text, got)
+			}
+		}
+	}
+	if differ > 3 {
+		t.Errorf("%d texts differ", differ)
+	}
+}
+
+type patternFile struct {
+	Name   string
+	File   json.RawMessage
+	Hashes string
+}
+
+func patternFiles(t testing.TB) (files []patternFile, texts []string, seed splitMix) {
+	t.Helper()
+	var want struct {
+		Texts []string
+		Seed  splitMix
+		Files []patternFile
+	}
+	golden(t, "patterns", &want)
+	if len(want.Files) < 17 {
+		t.Fatalf("the golden has %d files", len(want.Files))
+	}
+	return want.Files, want.Texts, want.Seed
+}
+
+func TestFilesWithPatternsGiveHuggingFacesIDs(t *testing.T) {
+	files, texts, seed := patternFiles(t)
+	for _, f := range files {
+		t.Run(f.Name, func(t *testing.T) {
+			t.Parallel()
+			tokenizer, err := parse(f.File, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(f.Hashes) < 4*2500 {
+				t.Fatalf("the golden has %d texts", len(f.Hashes)/4)
+			}
+			checkHashes(t, f.Hashes, texts, seed, func(text string) string { return joinIDs(tokenizer.Encode(text)) })
+			saved, err := parse(tokenizer.canonical(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if saved.Fingerprint() != tokenizer.Fingerprint() {
+				t.Error("saved and opened again, the fingerprint is another")
+			}
+			checkHashes(t, f.Hashes[:4*len(texts)], texts, seed, func(text string) string { return joinIDs(saved.Encode(text)) })
+			if err := tokenizer.Err(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestExpressionsMatchAsOnigurumaDoes(t *testing.T) {
+	var want struct {
+		Fixed []string
+		Seed  splitMix
+		Cases []struct {
+			Step   component
+			Hashes string
+		}
+	}
+	golden(t, "expressions", &want)
+	if len(want.Cases) < 150 {
+		t.Fatalf("the golden has %d cases", len(want.Cases))
+	}
+	for _, c := range want.Cases {
+		t.Run(fmt.Sprintf("%s %s %t", *c.Step.Pattern.Regex, c.Step.Behavior, c.Step.Invert), func(t *testing.T) {
+			t.Parallel()
+			s, _, err := c.Step.step(false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkHashes(t, c.Hashes, want.Fixed, want.Seed, func(text string) string {
+				var spans []string
+				for _, p := range s.parts([]byte(text)) {
+					start := len([]rune(text[:p.start]))
+					spans = append(spans, fmt.Sprintf("%d-%d", start, start+len([]rune(text[p.start:p.end]))))
+				}
+				return strings.Join(spans, ",")
+			})
+		})
+	}
+}
+
+func TestACutWhereSafeSplitSaysChangesNoIdOfAPattern(t *testing.T) {
+	files, _, _ := patternFiles(t)
+	offers := map[string]bool{}
+	for _, f := range files {
+		tokenizer, err := parse(f.File, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pieces := slices.Concat(common, more, []string{" the", " a", "b c", "\nd", ".\n", "x \n y", "12 ab", "'s s"})
+		rapid.Check(t, func(r *rapid.T) {
+			text := []byte(strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 1, 30).Draw(r, "pieces"), ""))
+			want := tokenizer.AppendEncode(nil, text)
+			for limit := len(text); limit > 0; limit-- {
+				n := tokenizer.SafeSplit(text, limit)
+				if n == 0 {
+					break
+				}
+				offers[f.Name] = true
+				if got := tokenizer.AppendEncode(tokenizer.AppendEncode(nil, text[:n]), text[n:]); n > limit || !slices.Equal(got, want) {
+					r.Fatalf("%s: %q cut at %d of %d: ids %v, whole %v", f.Name, text, n, limit, got, want)
+				}
+				limit = n
+			}
+		})
+	}
+	for _, name := range []string{"Llama 3", "Qwen 2", "o200k", "cl100k, what matches kept", "DeepSeek", "GPT-2, written out", "StarCoder", "Falcon", "GPT-NeoX", "compatible"} {
+		if !offers[name] {
+			t.Errorf("%s: no cut was offered", name)
+		}
+	}
+	for _, name := range []string{"BLOOM", "Kimi", "a space before each word", "texts cut out", "between what is looked at"} {
+		if offers[name] {
+			t.Errorf("%s: a cut was offered, though nothing is known of the pattern", name)
+		}
+	}
+}
+
+func TestAPatternThatTakesForeverIsGivenUp(t *testing.T) {
+	s, _, err := component{Type: "Split", Pattern: &filePattern{Regex: new(`(?:\p{L}|\p{L}\p{L})+\p{N}`)}, Behavior: removed, Invert: true}.step(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.pattern.re.MatchTimeout = 100 * time.Millisecond
+	settings := settings{steps: []step{s, byteLevel(false, false)}}
+	tokenizer, err := newTokenizer(settings, Bytes().tokens, nil, nil, []addedToken{endOfText(256)}, EndOfText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tokenizer.Decode(tokenizer.Encode("abc1.")); got != "abc1" || tokenizer.Err() != nil {
+		t.Errorf("a text that matches at once: %q, %v", got, tokenizer.Err())
+	}
+	text := strings.Repeat("a", 60) + ".1"
+	if got := tokenizer.Decode(tokenizer.Encode(text)); got != text {
+		t.Errorf("%q became %q", text, got)
+	}
+	if err := tokenizer.Err(); err == nil || !strings.Contains(err.Error(), `pattern "(?:\\p{L}|\\p{L}\\p{L})+\\p{N}" gave up on a text of 62 characters`) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestLongTextsTakeKnownPatternsTimeInProportion(t *testing.T) {
+	files, _, _ := patternFiles(t)
+	for _, f := range files[:6] {
+		tokenizer, err := parse(f.File, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, unit := range []string{"A", "a", "漢", " ", "\n ", "1", "!", "'", "\u0301", "a\u0301"} {
+			text := strings.Repeat(unit, 100_000/len(unit))
+			if tokenizer.AppendEncode(nil, []byte(text)); tokenizer.Err() != nil { // squared, it would take seconds
+				t.Errorf("%s: %q repeated: %v", f.Name, unit, tokenizer.Err())
+			}
+		}
+	}
+}
+
+func TestBytesOfNoCharacterStayInPatterns(t *testing.T) {
+	files, _, _ := patternFiles(t)
+	for _, f := range files[:9] {
+		tokenizer, err := parse(f.File, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{"ab\xffcd", "a \xc3 b", "1\xed\xa0\x80\n", "\xe3\x80", "e\u0301\xff\u0301 \xf0\x9f"} {
+			want := text
+			if len(tokenizer.normalizers) > 0 {
+				want = strings.ReplaceAll(text, "e\u0301", "é")
+			}
+			if got := tokenizer.Decode(tokenizer.Encode(text)); got != want {
+				t.Errorf("%s: %q became %q", f.Name, text, got)
+			}
+		}
+	}
+}
