@@ -1,3 +1,5 @@
+//go:build cgo
+
 package torch
 
 // Scopes own tensors, so that memory is freed at a known place and never by a finalizer.

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package torch
 
 // One locked goroutine does all tensor work: gradient mode, autocast and OpenMP's thread pool belong to the OS thread.

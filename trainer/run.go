@@ -102,13 +102,14 @@ func newRun(o Options) *run {
 }
 
 func (r *run) run(ctx context.Context) error {
-	start := time.Now()
+	start, load := time.Now(), monitor.NewMachineLoad(r.fs)
 	if err := r.openOutput(); err != nil {
 		return err
 	}
 	if err := r.build(ctx, r.findCheckpoint); err != nil {
 		return err
 	}
+	r.sayBusy(load)
 	complete, err := r.begin()
 	if err != nil {
 		return err

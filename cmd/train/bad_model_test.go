@@ -60,7 +60,7 @@ var badModels = []struct {
 	{name: "config.json with a smaller vocabulary", damage: replace("good/final_model/config.json", `"vocab_size": 257`, `"vocab_size": 200`), args: initFrom,
 		code: 2, want: `good/final_model/config.json: vocab_size: 200: the tokenizer has 257 tokens; want at least as many`},
 	{name: "no weights", damage: remove("good/final_model/model.safetensors"), args: initFrom,
-		code: 2, want: `-set: init_from: good/final_model: open good/final_model/model.safetensors: no such file or directory`},
+		code: 2, want: `-set: init_from: good/final_model/model.safetensors: no such file`},
 	{name: "weights are empty", damage: truncate("good/final_model/model.safetensors", 0), args: initFrom,
 		code: 2, want: `-set: init_from: good/final_model/model.safetensors: 0 bytes are too short for a safetensors file`},
 	{name: "weights are cut off", damage: truncate("good/final_model/model.safetensors", 5000), args: initFrom,

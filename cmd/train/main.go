@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"frugal/torch"
 	"frugal/trainer"
 	"frugal/trainer/config"
@@ -87,6 +89,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		help(stderr)
 		return 2
 	}
+	if *resume == "" && given(flags, "resume") {
+		return fail(stderr, 2, "-resume is empty: want auto, never or a checkpoint's directory")
+	}
 	if *resume != "" {
 		set = append(set, fmt.Sprintf("resume=%q", *resume))
 	}
@@ -102,7 +107,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		stdout.Write(text)
 		return 0
 	}
-	ctx, signals := watchSignals()
+	ctx, signals := watchSignals(stderr)
 	o := trainer.Options{Config: c, Choices: choices, Version: buildVersion(), Stderr: stderr, Signals: signals}
 	if *dryRun {
 		return report(stderr, trainer.DryRun(ctx, o, stdout))
@@ -110,9 +115,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return report(stderr, trainer.Run(ctx, o))
 }
 
+// given says whether a flag is on the command line.
+func given(flags *flag.FlagSet, name string) (found bool) {
+	flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
+}
+
 // watchSignals hands on the first signal, on which the run stops after the step in hand, and cancels ctx, which ends the
 // preparation of data at once. A second signal ends the process.
-func watchSignals() (context.Context, <-chan os.Signal) {
+func watchSignals(stderr io.Writer) (context.Context, <-chan os.Signal) {
 	ctx, cancel := context.WithCancel(context.Background())
 	arrived, first := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM} {
@@ -124,7 +135,8 @@ func watchSignals() (context.Context, <-chan os.Signal) {
 	go func() {
 		first <- <-arrived
 		cancel()
-		os.Exit(128 + int((<-arrived).(syscall.Signal)))
+		second := (<-arrived).(syscall.Signal)
+		os.Exit(fail(stderr, 128+int(second), "stopped at once by a second signal (%s); the newest checkpoint stands", unix.SignalName(second)))
 	}()
 	return ctx, first
 }
@@ -146,8 +158,7 @@ func report(stderr io.Writer, err error) int {
 	case errors.As(err, &settings):
 		return fail(stderr, 2, "%v", err)
 	case errors.As(err, &tensor) && tensor.Kind == torch.OutOfMemory:
-		return fail(stderr, 3, "%v; a smaller batch_size (with more gradient_accumulation_steps), gradient_checkpointing: true or a shorter "+
-			"max_position_embeddings needs less", err)
+		return fail(stderr, 3, "%v; %s", err, needsLess(err))
 	case errors.As(err, &tensor):
 		return fail(stderr, 1, "%v", err)
 	case errors.As(err, &notFinite):
@@ -156,6 +167,14 @@ func report(stderr io.Writer, err error) int {
 		return fail(stderr, 5, "%v", err)
 	}
 	return fail(stderr, 1, "%v", err)
+}
+
+// needsLess is what helps when memory is short, by what was being done.
+func needsLess(err error) string {
+	if strings.HasPrefix(err.Error(), "making the model") || strings.HasPrefix(err.Error(), "initialising the weights") {
+		return "a smaller hidden_size, num_layers or vocabulary needs less"
+	}
+	return "a smaller batch_size (with more gradient_accumulation_steps), gradient_checkpointing: true or a shorter max_position_embeddings needs less"
 }
 
 func fail(stderr io.Writer, code int, format string, a ...any) int {

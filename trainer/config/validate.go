@@ -60,8 +60,9 @@ func (c *TrainingConfig) culprit(names []string) string {
 	return worst
 }
 
+// brokenHeads leaves a model that init_from names alone: what is not set here is its own, and agrees.
 func brokenHeads(c *TrainingConfig) string {
-	if c.HiddenSize%c.NumHeads == 0 {
+	if c.HiddenSize%c.NumHeads == 0 || c.InitFrom != "" {
 		return ""
 	}
 	var near []string

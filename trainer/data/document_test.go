@@ -104,7 +104,7 @@ func TestParquetFilesWrittenByPyarrow(t *testing.T) {
 		}
 	}
 	files, err := filepath.Glob("testdata/golden/*.parquet")
-	if err != nil || len(files) != 9 {
+	if err != nil || len(files) != 8 {
 		t.Fatal(files, err)
 	}
 	for _, name := range files {

@@ -19,6 +19,10 @@ func expand(fsys vfs.FS, patterns []string) ([]string, error) {
 	var files []string
 	for _, pattern := range patterns {
 		g := globber{fsys: fsys}
+		if info, err := fsys.Stat(pattern); err == nil && info.Mode().IsRegular() { // also one whose name has [ or * in it
+			files = append(files, path.Clean(pattern))
+			continue
+		}
 		if err := g.check(pattern); err != nil {
 			return nil, err
 		}

@@ -30,6 +30,7 @@ func TestGlobs(t *testing.T) {
 		{[]string{"[^a].txt"}, []string{"b.txt"}},
 		{[]string{"*/*.txt"}, []string{"other/[x].txt", "sub/a.txt"}},
 		{[]string{`other/\[x\].txt`}, []string{"other/[x].txt"}},
+		{[]string{"other/[x].txt"}, []string{"other/[x].txt"}},
 		{[]string{"**/a.txt"}, []string{"a.txt", "sub/a.txt"}},
 		{[]string{"sub/**"}, []string{"sub/a.txt", "sub/deep/d.txt"}},
 		{[]string{"**/*.txt"}, []string{"a.txt", "b.txt", "other/[x].txt", "sub/a.txt", "sub/deep/d.txt"}},

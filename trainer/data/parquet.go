@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 
 	"frugal/trainer/internal/vfs"
 )
@@ -37,8 +38,10 @@ func (c *corpus) readParquet(s *source, f vfs.File, b *batcher) error {
 		if err != nil {
 			return fmt.Errorf("damaged: %w", err)
 		}
-		column, err = textColumn(file, c.textField)
-		return err
+		if column, err = textColumn(file, c.textField); err != nil {
+			return err
+		}
+		return checkCompression(file, column, c.textField)
 	})
 	if err != nil {
 		return oneLine(err)
@@ -136,6 +139,20 @@ func checkFooter(f io.ReaderAt, size int64) error {
 		return errors.New("damaged: the parquet file does not end with PAR1: is it cut off?")
 	case length > size-12:
 		return fmt.Errorf("damaged: a footer of %d bytes in a file of %d", length, size)
+	}
+	return nil
+}
+
+// checkCompression refuses LZ4: parquet-go 0.32 reads some intact pages of it as empty, and on damaged ones doubles its buffer
+// until there is no memory left.
+func checkCompression(file *parquet.File, column int, name string) error {
+	for i, group := range file.Metadata().RowGroups {
+		if column >= len(group.Columns) {
+			return fmt.Errorf("damaged: row group %d has %d columns", i+1, len(group.Columns))
+		}
+		if codec := group.Columns[column].MetaData.Codec; codec == format.Lz4 || codec == format.Lz4Raw {
+			return fmt.Errorf("column %q is compressed with LZ4, which is not supported; write the file with zstd, snappy or gzip", name)
+		}
 	}
 	return nil
 }

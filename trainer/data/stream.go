@@ -18,7 +18,7 @@ func divide(c *cache, fraction float64, log func(string, ...any)) func(hash uint
 		lowest, highest = min(lowest, hash), max(highest, hash)
 	}
 	if lowest == highest {
-		log("warning: nothing is evaluated: the corpus is one short document, which is not divided; name files in data.eval")
+		log("warning: nothing is evaluated: the corpus is one short document (copies count once), which is not divided; name files in data.eval")
 		return func(uint64) bool { return false }
 	}
 	threshold = min(max(threshold, lowest+1), highest)

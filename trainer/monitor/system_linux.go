@@ -7,8 +7,6 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"frugal/trainer/internal/vfs"
 )
 
@@ -52,13 +50,4 @@ func (s *processStats) resident() (int64, error) {
 		return 0, fmt.Errorf("/proc/self/statm: %w", err)
 	}
 	return resident * int64(os.Getpagesize()), nil
-}
-
-// cpuTime is what all threads of the process have used so far.
-func cpuTime() (time.Duration, error) {
-	var usage unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
-		return 0, err
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
 }
