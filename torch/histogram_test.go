@@ -3,6 +3,7 @@ package torch_test
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -39,9 +40,20 @@ func near(a, b []float64) bool {
 func TestHistogramIsThatOfALoop(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	values := rapid.OneOf(rapid.Float32Range(-4, 4), rapid.SampledFrom([]float32{0, float32(math.Copysign(0, -1)), 1, -1, 2, 1e-42, 3e38, inf, -inf, nan}))
+	far := []float32{0} // edges 1% apart
+	for x := 1e-6; x < 3; x *= 1.01 {
+		far = append(far, float32(x), float32(-x))
+	}
+	// What lies at an edge, right beside it, and anywhere else.
+	beside := rapid.Custom(func(t *rapid.T) float32 {
+		return math.Nextafter32(rapid.SampledFrom(far).Draw(t, "edge"), rapid.SampledFrom([]float32{-9, 0, 9}).Draw(t, "to"))
+	})
+	values = rapid.OneOf(values, rapid.SampledFrom(far), beside)
 	onThread(t, func() {
+		defer torch.SetNumThreads(torch.NumThreads())
+		torch.SetNumThreads(1) // the tensors are small
 		rapid.Check(t, func(t *rapid.T) {
-			edges := rapid.SliceOfNDistinct(rapid.Float32Range(-3, 3), 1, 20, rapid.ID).Draw(t, "edges")
+			edges := rapid.SliceOfNDistinct(rapid.SampledFrom(far), 1, 20, rapid.ID).Draw(t, "edges")
 			slices.Sort(edges)
 			all := rapid.SliceOfN(rapid.SliceOfN(values, 0, 40), 1, 3).Draw(t, "tensors")
 			scope := torch.OpenScope()
@@ -85,6 +97,15 @@ func TestHistogramOfMoreElementsThanAPieceHolds(t *testing.T) {
 		want := []float64{2, -2, 0.5, 0.5*(n-3) - 2, 0.25*(n-3) + 4, 1, 0, 0, n - 3}
 		if !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
+
+func TestEdgesTooNearAreRefused(t *testing.T) {
+	onThread(t, func() {
+		e := caught(t, func() { torch.Histogram([]*torch.Tensor{values(1)}, values(1, 1.001, 1.002)) })
+		if text := oneLineOf(t, e); !strings.Contains(text, "must be 1% apart") {
+			t.Error(text)
 		}
 	})
 }
