@@ -42,26 +42,28 @@ var arrows = map[string]row{
 	"trainer/distill": {"torch trainer/gpt2 trainer/safetensors", "a teacher is a model whose logits the loss needs"},
 	"torch":           {"", "the binding knows nothing of language models"},
 
-	"trainer/config":      {"", "each part has small options of its own, filled in trainer/build.go: a part that read the configuration could not be used without all of it"},
-	"trainer/tokenizer":   {vfs, "text and ids; it reads and writes files"},
-	"trainer/data":        {vfs, "it declares the Encoder that it needs and does not know the tokenizer"},
-	"trainer/curriculum":  {"", "a pure function of the step"},
-	"trainer/safetensors": {"", "a header and bytes: whoever has the bytes can read them"},
-	"trainer/checkpoint":  {vfs, "named files, not tensors: what is in them is the trainer's business"},
-	"trainer/monitor":     {vfs, "numbers and text go in, files come out: it knows no model"},
-	"trainer/monitor/web": {"", "embedded scripts for a browser"},
-	vfs:                   {"", "the bottom of the house"},
-	"corpus":              {"", "embedded text"},
+	"trainer/config":       {"", "each part has small options of its own, filled in trainer/build.go: a part that read the configuration could not be used without all of it"},
+	"trainer/tokenizer":    {vfs, "text and ids; it reads and writes files"},
+	"trainer/data":         {vfs, "it declares the Encoder that it needs and does not know the tokenizer"},
+	"trainer/curriculum":   {"", "a pure function of the step"},
+	"trainer/safetensors":  {"", "a header and bytes: whoever has the bytes can read them"},
+	"trainer/checkpoint":   {vfs, "named files, not tensors: what is in them is the trainer's business"},
+	"trainer/monitor":      {vfs, "numbers and text go in, files come out: it knows no model"},
+	"trainer/monitor/web":  {"", "embedded scripts for a browser"},
+	"trainer/monitor/live": {"trainer/monitor trainer/monitor/web " + vfs, "a server that reads metrics.jsonl: it knows no more of a run than the file does"},
+	vfs:                    {"", "the bottom of the house"},
+	"corpus":               {"", "embedded text"},
 
 	"trainer/internal/deptest": {"", "these rules"},
 	"scripts":                  {"", "tests of the scripts"},
 	"scripts/htmltext":         {"", "a filter for scripts/fetch-corpus.sh"},
+	"scripts/livereplay":       {"trainer/monitor trainer/monitor/live", "the live page without a training, for scripts/check_live.mjs"},
 	"bench/tokenizer":          {"trainer/tokenizer", "the tokenizer beside others"},
 	"bench/train":              {"", "it runs the program beside PyTorch's, as a user would"},
 }
 
 // usesDisk are the packages whose files all go through a vfs.FS, so that tests can crash the disk below them.
-var usesDisk = []string{"trainer/tokenizer", "trainer/data", "trainer/checkpoint", "trainer/monitor"}
+var usesDisk = []string{"trainer/tokenizer", "trainer/data", "trainer/checkpoint", "trainer/monitor", "trainer/monitor/live"}
 
 // osFiles are the functions of os that reach the disk past it.
 var osFiles = strings.Fields("Chdir Chmod Chtimes Create CreateTemp DirFS Link Lstat Mkdir MkdirAll MkdirTemp Open OpenFile ReadDir " +

@@ -25,7 +25,7 @@
 
   class Group {
     constructor(parent, { charts, x = 'step', smoothing = 0.6, onZoom = () => {} } = {}) {
-      Object.assign(this, { parent, charts, x, smoothing, onZoom, runs: [], plots: new Map(), slots: new Map(), zoomed: null, frame: 0 });
+      Object.assign(this, { parent, charts, x, smoothing, onZoom, runs: [], plots: new Map(), slots: new Map(), zoomed: null, frame: 0, pause: 0, due: false });
       this.grid = element('div', { className: 'charts' });
       this.empty = element('p', { className: 'nothing' }, text('Waiting for the first figures …'));
       parent.append(this.empty, this.grid);
@@ -65,11 +65,21 @@
       this.update();
     }
 
+    // update takes at most a quarter of the time: a page with 50,000 points still answers while lines arrive.
     update() {
-      if (this.frame) return;
+      this.due = true;
+      if (this.frame || this.pause) return;
       this.frame = requestAnimationFrame(() => {
         this.frame = 0;
+        const start = performance.now();
         this.draw();
+        const rest = 3 * (performance.now() - start);
+        if (rest < 16) return;
+        this.pause = setTimeout(() => {
+          this.pause = 0;
+          if (this.due) this.update();
+        }, rest);
+        this.due = false;
       });
     }
 
@@ -106,7 +116,7 @@
           const entries = runs.flatMap(run => this.entries(chart, run));
           if (entries.length === 0) continue;
           const name = chart.share && this.runs.length > 1 ? runs[0].name : '';
-          panels.push({ key: chart.share ? `${chart.key} ${runs[0].id}` : chart.key, chart, name, entries });
+          panels.push({ key: chart.share ? `${chart.key} ${runs[0].id} ${name}` : chart.key, chart, name, entries });
         }
       }
       return panels;
@@ -185,6 +195,7 @@
 
     destroy() {
       cancelAnimationFrame(this.frame);
+      clearTimeout(this.pause);
       this.resizer.disconnect();
       this.watcher.disconnect();
       removeEventListener('frugal-theme', this.repaint);
@@ -230,8 +241,8 @@
     const button = element('button', { type: 'button', className: 'toggle theme' });
     const write = () => {
       const name = text({ auto: 'automatic', light: 'light', dark: 'dark' }[theme]);
-      button.textContent = { auto: '◐', light: '○', dark: '●' }[theme] + ` ${name}`;
-      button.title = text('Theme');
+      button.replaceChildren({ auto: '◐', light: '○', dark: '●' }[theme], element('span', { className: 'word' }, ` ${name}`));
+      button.title = `${text('Theme')}: ${name}`;
     };
     button.addEventListener('click', () => {
       frugal.setTheme(themes[(themes.indexOf(theme) + 1) % themes.length]);

@@ -7,7 +7,7 @@
   const seconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 432000, 864000, 1728000, 8640000];
   const binary = Array.from({ length: 50 }, (_, i) => 2 ** i);
   const xTick = {
-    step: x => (x < 1e5 ? format.count(x) : format.short(x)),
+    step: (x, most) => (most < 1e5 ? format.count(x) : format.short(x)),
     tokens: format.short,
     time: x => format.duration(x).replace(/^([0-9.]+)\.0s$/, '$1s').replace(/(\d[mhd])00[smh]$/, '$1'),
   };
@@ -84,7 +84,7 @@
     curve(entry) {
       const series = entry.run.series(entry.tag);
       const weight = entry.kind === 'line' ? this.group.smoothing : 0;
-      const smooth = weight > 0 ? frugal.smooth(series.value, weight) : null;
+      const smooth = weight > 0 ? frugal.smooth(series.mean ?? series.value, weight) : null; // mean: of the stretches of a long curve that the report thinned
       const key = `${entry.run.id} ${entry.tag}`;
       return { ...entry, key, x: series[this.group.x], values: series.value, smooth, show: !this.hidden.has(entry.tag) };
     }
@@ -118,10 +118,10 @@
       const yTick = chart.bytes ? x => format.bytes(x).replace('.0 ', ' ') : chart.share ? x => `${Math.round(x * 100)}%` : chart.format ?? format.tick.bind(format);
       const widest = (u, values) => Math.max(40, ...(values ?? []).map(v => 16 + 6.4 * String(v ?? '').length));
       return {
-        width, height: chart.wide ? 300 : 220, padding: [10, 12, 0, 0], legend: { show: false },
+        width, height: chart.wide ? 300 : 220, padding: [10, 22, 0, 0], legend: { show: false },
         scales: { x: { time: false }, y: { distr: this.log ? 3 : 1, range: (u, low, high) => this.yRange(low, high) } },
         axes: [
-          { stroke: axis, grid, ticks: { show: false }, font, size: 28, gap: 6, space: 70, values: (u, ticks) => ticks.map(xTick[group.x]),
+          { stroke: axis, grid, ticks: { show: false }, font, size: 28, gap: 6, space: 70, values: (u, ticks) => ticks.map(tick => xTick[group.x](tick, ticks[ticks.length - 1])),
             incrs: group.x === 'time' ? seconds : undefined },
           { stroke: axis, grid, ticks: { show: false }, font, size: widest, gap: 6, space: 34, incrs: chart.bytes ? binary : undefined,
             values: (u, ticks) => ticks.map(tick => (tick === null ? null : yTick(tick))) },
@@ -142,11 +142,20 @@
 
     style({ curve, show, pale, single }) {
       const { group, chart } = this;
-      const style = { show, stroke: () => group.color(curve.color, pale ? 0.3 : 1), width: pale ? 1 : chart.share ? 1 : 1.75, points: { show: single, size: 7 } };
-      if (curve.kind === 'points') Object.assign(style, { dash: curve.dashed ? [6, 3] : undefined, points: { size: 6, width: 1.5, fill: () => group.color('background'), ...(single ? { show: true } : {}) } });
+      const style = { show, pxAlign: 0, stroke: () => group.color(curve.color, pale ? 0.3 : 1), width: pale ? 1 : chart.share ? 1 : 1.75, points: { show: single, size: 7 } };
+      if (curve.kind === 'points') {
+        style.dash = curve.dashed ? [6, 3] : undefined;
+        style.points = { size: 6, width: 1.5, fill: () => group.color('background'), show: u => this.hasRoom(u, curve.key) };
+      }
       if (curve.kind === 'dashes') style.dash = [5, 4];
       if (chart.share && curve === this.curves[0]) style.fill = () => group.color(curve.color, 0.75);
       return style;
+    }
+
+    // hasRoom is whether a curve's points, as many as are in sight, stand apart.
+    hasRoom(u, key) {
+      const { x } = this.curves.find(curve => curve.key === key), { min, max } = u.scales.x;
+      return (frugal.nearest(x, max) - frugal.nearest(x, min)) * 12 < u.over.clientWidth;
     }
 
     yRange(low, high) {
@@ -212,7 +221,7 @@
       const values = parts.flatMap(([label, value, smooth]) => [
         ...(label ? [element('small', {}, label)] : []), element('b', {}, value),
         ...(smooth ? [element('small', { title: text('smoothed') }, `~ ${smooth}`)] : [])]);
-      const chip = element('button', { type: 'button', className: curve.show ? 'chip' : 'chip off' }, swatch, ...(name ? [element('span', {}, name)] : []), ...values);
+      const chip = element('button', { type: 'button', className: `chip${curve.show ? '' : ' off'}${several ? ' run' : ''}` }, swatch, ...(name ? [element('span', {}, name)] : []), ...values);
       if (!several && this.curves.length > 1) {
         chip.setAttribute('aria-pressed', String(curve.show));
         chip.addEventListener('click', () => {

@@ -20,7 +20,7 @@
     return smoothed;
   };
 
-  // align puts series with ascending x of their own on the union of these, null where a series has no value.
+  // align puts series with ascending x of their own on the union of these; uPlot passes over undefined, where a series has none.
   frugal.align = series => {
     const first = series[0]?.x ?? [];
     if (series.every(s => s.x === first)) return [first, ...series.map(s => s.y)];
@@ -34,7 +34,7 @@
       if (x === Infinity) return [xs, ...ys];
       xs.push(x);
       for (let i = 0; i < series.length; i++) {
-        let y = null;
+        let y;
         while (at[i] < series[i].x.length && series[i].x[at[i]] <= x) y = series[i].y[at[i]++];
         ys[i].push(y);
       }
@@ -59,7 +59,7 @@
     { key: 'loss', title: 'Loss', log: true, wide: true, series: [
       { tag: 'train/loss', label: 'train', kind: 'line' }, { tag: 'eval/loss', label: 'evaluation', kind: 'points' }] },
     { key: 'bits_per_byte', title: 'Bits per byte', log: true, series: [{ tag: 'eval/bits_per_byte', label: 'evaluation', kind: 'points' }] },
-    { key: 'learning_rate', title: 'Learning rate', zero: true, series: [{ tag: 'train/learning_rate', kind: 'plain' }] },
+    { key: 'learning_rate', title: 'Learning rate', zero: true, format: x => format.exponent(x), series: [{ tag: 'train/learning_rate', kind: 'plain' }] },
     { key: 'grad_norm', title: 'Gradient norm', log: true, series: [{ tag: 'train/grad_norm', kind: 'line' }] },
     { key: 'loss_scale', title: 'Loss scale', log: true, format: x => format.count(x), series: [{ tag: 'train/loss_scale', kind: 'plain' }] },
     { key: 'speed', title: 'Speed', unit: 'tokens/s', zero: true, format: x => format.short(x), series: [{ tag: 'train/tokens_per_second', kind: 'line' }] },

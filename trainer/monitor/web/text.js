@@ -1,7 +1,8 @@
 // text.js writes numbers as the trainer's log does, and words in the reader's language.
 //
 //   frugal.text(english)          the same in Portuguese where the browser asks for that and the table below knows it
-//   frugal.format.value(x)        four figures: 2.312, 4.5e-4, NaN
+//   frugal.format.value(x)        four figures: 2.310, 4.5e-4, NaN
+//   frugal.format.exponent(x)     4.5e-4, 2e-3
 //   frugal.format.count(n)        10,240            frugal.format.short(n)   10.2k, 1.85M
 //   frugal.format.bytes(n)        233.0 MB, in units of 1024
 //   frugal.format.percent(x)      199%
@@ -45,8 +46,9 @@
       if (size === 0) return '0';
       if (size < 1e-3 || size >= 1e7) return exponent(x, 2);
       if (size >= 1e4) return this.count(Math.round(x));
-      return String(Number(x.toPrecision(4)));
+      return x.toPrecision(4);
     },
+    exponent: x => (x === 0 ? '0' : Number.isFinite(x) ? exponent(x, 3) : notFinite(x)),
     // tick is value for an axis: as short as it can be, and never rounded to its neighbour.
     tick(x) {
       const size = Math.abs(x);
