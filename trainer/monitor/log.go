@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/rivo/uniseg"
 	"github.com/sirupsen/logrus"
 
 	"frugal/trainer/internal/vfs"
@@ -26,6 +27,9 @@ func SetupLog(console io.Writer, file vfs.File) *logrus.Logger {
 	formatter := &consoleFormatter{}
 	if c, ok := console.(*Console); ok {
 		formatter.color = c.color
+		if c.terminal {
+			formatter.columns = c.columns
+		}
 	}
 	log := logrus.New()
 	log.SetOutput(console)
@@ -38,14 +42,23 @@ func SetupLog(console io.Writer, file vfs.File) *logrus.Logger {
 	return log
 }
 
-type consoleFormatter struct{ color bool }
+type consoleFormatter struct {
+	color   bool
+	columns func() int // of the terminal, where lines break between words; nil: they do not break
+}
+
+// clockFormat is how a console's line begins, and clockCells what that takes.
+const (
+	clockFormat = "15:04:05 "
+	clockCells  = len(clockFormat)
+)
 
 // Format returns nothing for what only the file keeps.
 func (f *consoleFormatter) Format(e *logrus.Entry) ([]byte, error) {
 	if _, hidden := e.Data[fileOnly]; hidden {
 		return nil, nil
 	}
-	return f.line(e.Level, e.Time.Format("15:04:05 "), message(e)), nil
+	return f.line(e.Level, e.Time.Format(clockFormat), message(e)), nil
 }
 
 func (f *consoleFormatter) line(level logrus.Level, time, message string) []byte {
@@ -58,11 +71,44 @@ func (f *consoleFormatter) line(level logrus.Level, time, message string) []byte
 	case level >= logrus.DebugLevel:
 		label, color = level.String()+": ", "\x1b[2m"
 	}
+	if f.columns != nil {
+		message = wrap(label+message, f.columns()-1-clockCells, "\n"+strings.Repeat(" ", clockCells))[len(label):]
+	}
 	if f.color {
 		time = paint("\x1b[2m", time)
 		label = paint(color, label)
 	}
 	return []byte(time + label + message + "\n")
+}
+
+// wrap puts newline in the place of a space wherever a line of text would take more than cells of a terminal. A word that
+// alone takes more is left to the terminal, and so is all of it where there is room for nothing.
+func wrap(text string, cells int, newline string) string {
+	if cells < 20 {
+		return text
+	}
+	var b strings.Builder
+	for text != "" {
+		line, _, _ := strings.Cut(text, "\n")
+		end := len(line)
+		if uniseg.StringWidth(line) > cells {
+			fits := len(cutToCells(line+" ", cells+1, "")) // a space may stand in the cell behind the last
+			if space := strings.LastIndexByte(line[:min(fits, len(line))], ' '); space > 0 {
+				end = space
+			} else if space := strings.IndexByte(line, ' '); space > 0 {
+				end = space
+			}
+		}
+		b.WriteString(strings.TrimRight(text[:end], " "))
+		text = strings.TrimLeft(text[end:], " ")
+		if rest, ok := strings.CutPrefix(text, "\n"); ok {
+			b.WriteByte('\n')
+			text = rest
+		} else if text != "" {
+			b.WriteString(newline)
+		}
+	}
+	return b.String()
 }
 
 // paint wraps text in a colour and its end.

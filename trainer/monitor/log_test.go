@@ -107,3 +107,42 @@ func TestLogFileThatFailsIsOneWarning(t *testing.T) {
 		t.Errorf("file: got %q", got)
 	}
 }
+
+func TestWrapBreaksBetweenWords(t *testing.T) {
+	for _, test := range []struct {
+		text  string
+		cells int
+		want  string
+	}{
+		{"one two three four five", 20, "one two three four|five"},
+		{"one two three four five", 23, "one two three four five"},
+		{"one two three four  five six", 20, "one two three four|five six"},
+		{"saved /a/path/that/is/longer/than/the/row  1 MB", 20, "saved|/a/path/that/is/longer/than/the/row|1 MB"},
+		{"two\nlines, of which the second is long", 20, "two\nlines, of which the|second is long"},
+		{"世界世界 世界世界 世界世界", 20, "世界世界 世界世界|世界世界"},
+		{"exactly twenty cells", 20, "exactly twenty cells"},
+		{"exactly twenty cells and more", 20, "exactly twenty cells|and more"},
+		{"too narrow a terminal", 19, "too narrow a terminal"},
+		{"", 20, ""},
+	} {
+		if got := strings.ReplaceAll(wrap(test.text, test.cells, "\n  "), "\n  ", "|"); got != test.want {
+			t.Errorf("%q in %d: got %q, want %q", test.text, test.cells, got, test.want)
+		}
+	}
+}
+
+func TestLinesOnATerminalBreakBetweenWordsAndNotInTheFile(t *testing.T) {
+	disk, screen := vfs.NewMem(), newTerminal(50)
+	console, _ := screen.console(modeBar)
+	console.terminal = true
+	log := SetupLog(console, openLog(t, disk))
+	const text = "the configuration asks for what this machine does not have, so something else was taken"
+	log.WithTime(at).Warn(text)
+	want := "15:04:05 warning: the configuration asks for what\n         this machine does not have, so something\n         else was taken"
+	if got := screen.screen(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if file := read(t, disk, "train.log"); !strings.HasSuffix(file, text+"\n") {
+		t.Errorf("train.log: %s", file)
+	}
+}

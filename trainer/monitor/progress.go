@@ -91,8 +91,7 @@ func (p *Progress) event(r Record, line string) {
 		p.log.Info(line)
 		return
 	}
-	const clock = len("15:04:05 ") // before it; the last cell stays free
-	p.log.WithField(consoleOnly, true).Info(cutToCells(line, p.console.columns()-1-clock, "…"))
+	p.log.WithField(consoleOnly, true).Info(cutToCells(line, p.console.columns()-1-clockCells, "…"))
 	LogToFile(p.log, logrus.InfoLevel, line)
 }
 
