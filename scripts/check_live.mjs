@@ -238,13 +238,14 @@ try {
     assert.equal(await phone.evaluate(() => document.documentElement.scrollWidth), 390, 'nothing is wider than the telephone');
     await picture(phone, name);
     await picture(phone, `${name}-whole`, { fullPage: true });
-    const [x, y, w, h] = await range(phone, 'loss');
+    const [x, y, w, h] = await range(phone, 'loss'), bar = await phone.locator('#controls').boundingBox();
     const session = await phone.context().newCDPSession(phone);
     const touch = (type, ...at) => session.send('Input.dispatchTouchEvent', { type, touchPoints: at.map(([px, py], id) => ({ x: px, y: py, id })) });
     await touch('touchStart', [x + w * 0.4, y + h / 2], [x + w * 0.6, y + h / 2]);
     for (let i = 1; i <= 5; i++) await touch('touchMove', [x + w * (0.4 - i * 0.05), y + h / 2], [x + w * (0.6 + i * 0.05), y + h / 2]);
     await touch('touchEnd');
-    await phone.locator('#controls .toggle:not([hidden])', { hasText: /zoom/ }).waitFor();
+    await phone.locator('#controls .toggle:not([hidden])', { hasText: '⟲' }).waitFor();
+    assert.equal((await phone.locator('#controls').boundingBox()).height, bar.height, 'nothing moves under the fingers');
     await picture(phone, `${name}-zoomed`);
     await phone.context().close();
   }

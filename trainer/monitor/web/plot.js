@@ -124,7 +124,8 @@
           { stroke: axis, grid, ticks: { show: false }, font, size: 28, gap: 6, space: 70, values: (u, ticks) => ticks.map(tick => xTick[group.x](tick, ticks[ticks.length - 1])),
             incrs: group.x === 'time' ? seconds : undefined },
           { stroke: axis, grid, ticks: { show: false }, font, size: widest, gap: 6, space: 34, incrs: chart.bytes ? binary : undefined,
-            values: (u, ticks) => ticks.map(tick => (tick === null ? null : yTick(tick))) },
+            values: (u, ticks) => ticks.map(yTick),
+            ...(this.log ? { filter: (u, ticks) => ticks, splits: (u, axis, min, max) => frugal.logTicks(min, max, chart.wide ? 9 : 6) } : {}) },
         ],
         cursor: {
           y: false, drag: { x: true, y: false, setScale: false }, hover: { skip: [null, undefined] }, points: { size: 7, width: 2 },

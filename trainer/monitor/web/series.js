@@ -52,6 +52,26 @@
     return high > low && xs[high] - x < x - xs[low] ? high : Math.min(low, high);
   };
 
+  // logTicks are at most count round values from min to max, about evenly apart on a logarithmic axis.
+  frugal.logTicks = (min, max, count) => {
+    if (max < 1.6 * min) { // hardly different from a linear axis
+      const unit = 10 ** Math.floor(Math.log10((max - min) / count));
+      const step = unit * [1, 2, 5, 10].find(n => (max - min) / (n * unit) <= count), from = Math.ceil(min / step);
+      return Array.from({ length: Math.floor(max / step) - from + 1 }, (_, i) => Number(((from + i) * step).toPrecision(12)));
+    }
+    const mantissas = [[1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9], [1, 1.5, 2, 3, 4, 5, 7], [1, 2, 3, 5], [1, 2, 5], [1, 3], [1]];
+    const first = Math.floor(Math.log10(min)), decades = Math.ceil(Math.log10(max)) - first + 1;
+    for (let skip = 1; ; skip++) { // where decades are many, only each second one, …
+      for (const set of skip === 1 ? mantissas : [[1]]) {
+        const ticks = [];
+        for (let i = 0; i < decades; i += skip) ticks.push(...set.map(m => Number(`${m}e${first + i}`)));
+        const inside = ticks.filter(tick => tick >= min && tick <= max);
+        if (inside.length <= count && inside.length > 1) return inside;
+      }
+      if (skip > decades) return [min, max].map(x => Number(x.toPrecision(3)));
+    }
+  };
+
   // The charts, in the order in which they are drawn; one without data is not shown. kind: line (thin, with the smoothed one
   // over it), plain (never smoothed), dashes, points (joined by a line), or stack (shares, one on the other; the tag ends in /*).
   const format = frugal.format;

@@ -17,7 +17,7 @@
   document.documentElement.lang = frugal.language;
 
   const settings = { x: frugal.recall('x', 'step'), smoothing: Number(frugal.recall('smoothing', '0.6')) };
-  const reset = element('button', { type: 'button', className: 'toggle', hidden: true }, text('Reset zoom'));
+  const reset = element('button', { type: 'button', className: 'toggle', hidden: true, title: text('Reset zoom') }, '⟲', element('span', { className: 'word' }, ` ${text('Reset zoom')}`));
   const charts = frugal.drawCharts(document.getElementById('charts'), { ...settings, onZoom: zoomed => { reset.hidden = !zoomed; } });
   reset.addEventListener('click', () => charts.zoom(null));
 

@@ -40,7 +40,7 @@ const panels = (() => {
       list.push(figure('Took', format.duration(run.elapsed)));
     } else if (left !== undefined) {
       const now = state === 'started' ? Math.max(0, left - (Date.now() - run.time) / 1000) : left;
-      list.push(figure('Time left', now < 9.5 ? `${Math.ceil(now)}s` : format.duration(now)));
+      list.push(figure('Time left', now === 0 ? '…' : now < 9.5 ? `${Math.ceil(now)}s` : format.duration(now)));
     }
     const add = (term, tag, write, note) => {
       const value = run.last(tag);
