@@ -136,7 +136,7 @@ func watchSignals(stderr io.Writer) (context.Context, <-chan os.Signal) {
 		first <- <-arrived
 		cancel()
 		second := (<-arrived).(syscall.Signal)
-		os.Exit(fail(stderr, 128+int(second), "stopped at once by a second signal (%s); the newest checkpoint stands", unix.SignalName(second)))
+		os.Exit(fail(stderr, 128+int(second), "stopped at once by a second signal (%s), without saving", unix.SignalName(second)))
 	}()
 	return ctx, first
 }
