@@ -75,6 +75,11 @@ const char* ft_gelu(ft_tensor x, ft_tensor* out);
 const char* ft_dropout(ft_tensor x, double p, ft_tensor* out);
 const char* ft_attention(ft_tensor q, ft_tensor k, ft_tensor v, double dropout_p, int causal, ft_tensor* out);
 
+// rows.cc
+const char* ft_linear_rows(ft_tensor x, ft_tensor weight, ft_tensor bias, ft_tensor* out);
+const char* ft_attention_rows(ft_tensor q, ft_tensor k, ft_tensor v, ft_tensor* out);
+const char* ft_gelu_rows_(ft_tensor x, const char* approximate);
+
 // autograd.cc
 const char* ft_set_requires_grad(ft_tensor t, int on);
 const char* ft_grad(ft_tensor t, ft_tensor* out);

@@ -40,6 +40,10 @@ type Model struct {
 	blocks   []block
 	lnF      layerNorm
 	params   []Parameter
+
+	// Of a model made by forGeneration:
+	byRows bool          // every row of a product is computed by itself
+	output *torch.Tensor // wte in the compute precision, [C, V]
 }
 
 type layerNorm struct{ weight, bias *torch.Tensor } // [C]
@@ -132,44 +136,54 @@ func (m *Model) draw(t *torch.Tensor, std float64) {
 	t.Copy_(torch.Empty(t.Shape(), torch.Float32, torch.CPU).Normal_(0, std))
 }
 
-// embed: ids [B, T] int64 → [B, T, C].
-func (m *Model) embed(ids *torch.Tensor) *torch.Tensor {
+// embed: ids [B, T] int64 of the positions from first on → [B, T, C].
+func (m *Model) embed(ids *torch.Tensor, first int64) *torch.Tensor {
 	return torch.Scoped(func() *torch.Tensor {
-		positions := torch.Arange(ids.Shape()[1], m.Device)
+		T := ids.Shape()[1]
+		positions := torch.Arange(first+T, m.Device).Narrow(0, first, T)
 		x := torch.Embedding(m.wte, ids).Add(torch.Embedding(m.wpe, positions))
 		return x.Dropout(m.Dropout)
 	})
 }
 
-// forward: [B, T, C] → [B, T, C], the residual stream in fp32 whatever the autocast.
-func (b *block) forward(m *Model, x *torch.Tensor) *torch.Tensor {
-	middle := torch.Scoped(func() *torch.Tensor { return x.Add(b.attention(m, b.ln1.forward(m, x))) })
+// forward: [B, T, C] → [B, T, C], the residual stream in fp32 whatever the autocast. past holds the keys and values of the
+// positions before; nil in training, where there are none.
+func (b *block) forward(m *Model, x *torch.Tensor, past *layerCache) *torch.Tensor {
+	middle := torch.Scoped(func() *torch.Tensor { return x.Add(b.attention(m, b.ln1.forward(m, x), past)) })
 	defer middle.Free()
 	return torch.Scoped(func() *torch.Tensor { return middle.Add(b.mlp(m, b.ln2.forward(m, middle))) })
 }
 
 // attention: [B, T, C] → [B, T, C], causal, H heads of size C/H.
-func (b *block) attention(m *Model, x *torch.Tensor) *torch.Tensor {
+func (b *block) attention(m *Model, x *torch.Tensor, past *layerCache) *torch.Tensor {
 	shape := x.Shape()
 	B, T, C, H := shape[0], shape[1], shape[2], int64(m.NumHeads)
-	qkv := b.attn.forward(x)
+	qkv := b.attn.forward(m, x)
 	head := func(i int64) *torch.Tensor { // [B, T, 3C] → [B, H, T, C/H]
 		return qkv.Narrow(2, i*C, C).Reshape(B, T, H, C/H).Transpose(1, 2)
 	}
-	y := torch.Attention(head(0), head(1), head(2), m.Dropout, true)
+	var y *torch.Tensor
+	if past == nil {
+		y = torch.Attention(head(0), head(1), head(2), m.Dropout, true)
+	} else {
+		y = past.attention(head(0), head(1), head(2))
+	}
 	y = y.Transpose(1, 2).Reshape(B, T, C)
-	return b.attnPr.forward(y).Dropout(m.Dropout)
+	return b.attnPr.forward(m, y).Dropout(m.Dropout)
 }
 
 // mlp: [B, T, C] → [B, T, C] through the inner size.
 func (b *block) mlp(m *Model, x *torch.Tensor) *torch.Tensor {
-	h := b.fc.forward(x)
-	if m.ExactGELU {
+	h := b.fc.forward(m, x)
+	switch {
+	case m.byRows:
+		h = h.GELURows_(m.ExactGELU)
+	case m.ExactGELU:
 		h = h.GELU()
-	} else {
+	default:
 		h = h.GELUTanh()
 	}
-	return b.mlpPr.forward(h).Dropout(m.Dropout)
+	return b.mlpPr.forward(m, h).Dropout(m.Dropout)
 }
 
 func (l layerNorm) forward(m *Model, x *torch.Tensor) *torch.Tensor {
@@ -177,7 +191,10 @@ func (l layerNorm) forward(m *Model, x *torch.Tensor) *torch.Tensor {
 }
 
 // forward: [.., in] → [.., out]
-func (l linear) forward(x *torch.Tensor) *torch.Tensor {
+func (l linear) forward(m *Model, x *torch.Tensor) *torch.Tensor {
+	if m.byRows {
+		return torch.LinearRows(x, l.weight, l.bias)
+	}
 	shape := x.Shape()
 	last := len(shape) - 1
 	y := torch.AddMM(l.bias, x.Reshape(-1, shape[last]), l.weight)

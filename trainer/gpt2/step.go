@@ -25,7 +25,7 @@ func (m *Model) ForwardBackward(ids, targets *torch.Tensor, p Pass) {
 	inputs := make([]*torch.Tensor, len(m.blocks)+1) // inputs[i] enters block i; the last enters the head
 	outputs := make([]*torch.Tensor, len(m.blocks))  // with their graphs, unless checkpointing
 
-	embedded := m.stage(0, p, func() *torch.Tensor { return m.embed(ids) })
+	embedded := m.stage(0, p, func() *torch.Tensor { return m.embed(ids, 0) })
 	inputs[0] = leaf(embedded)
 	for i := range m.blocks {
 		run := func() { outputs[i] = m.runBlock(i, inputs[i], p) }
@@ -76,7 +76,7 @@ func (m *Model) evaluate(ids *torch.Tensor, precision torch.DType, f func(x *tor
 	torch.NoGrad(func() {
 		s := torch.OpenScope()
 		defer s.Close()
-		x := m.embed(ids)
+		x := m.embed(ids, 0)
 		for i := range m.blocks {
 			next := m.runBlock(i, x, p)
 			x.Free()
@@ -89,7 +89,7 @@ func (m *Model) evaluate(ids *torch.Tensor, precision torch.DType, f func(x *tor
 }
 
 func (m *Model) runBlock(i int, x *torch.Tensor, p Pass) *torch.Tensor {
-	return m.stage(i+1, p, func() *torch.Tensor { return m.blocks[i].forward(m, x) })
+	return m.stage(i+1, p, func() *torch.Tensor { return m.blocks[i].forward(m, x, nil) })
 }
 
 // stage runs f under autocast with the stage's own dropout seed: recomputation and resume need no saved generator state.
