@@ -355,7 +355,7 @@ def write_patterns():
         if normalizer:
             tokenizer.add_tokens([AddedToken("ﬁm", normalized=True), AddedToken("é1", normalized=True), AddedToken("①", normalized=False)])
         rng = SplitMix(17)
-        texts = PROSE + EDGES + [mixed_text(rng) for _ in range(2500)]
+        texts = PROSE + EDGES + [mixed_text(rng) for _ in range(1200)]
         hashes = [short_hash(",".join(map(str, tokenizer.encode(text, add_special_tokens=False).ids))) for text in texts]
         files.append({"name": name, "file": json.loads(tokenizer.to_str()), "hashes": "".join(hashes)})
     write("patterns", {"texts": PROSE + EDGES, "seed": 17, "files": files})
@@ -374,7 +374,7 @@ EXPRESSIONS = [
 def write_expressions():
     """Regular expressions and behaviours: hashes of the lengths of the parts."""
     rng = SplitMix(23)
-    drawn = [mixed_text(rng) for _ in range(300)]
+    drawn = [mixed_text(rng) for _ in range(120)]
     fixed = [text for text in EDGES if END not in text] + [
         "1234567 12 a1b22c333", "aaab aab ab b", "sSſxK kK", "abcdxyz1 aBC C AB", "ab12c34567", "12\n34\n\n56", "ab cab ab_ ab", "ABC abcd abcdd", "x{a}{", "]a-z_e", "bcb abb", "/-_ é", "ab\nab a\nb"]
     cases = []

@@ -48,7 +48,7 @@ func (p *parser) class(f flags, depth int) (codeSet, error) {
 			set = set.union(inner)
 		case p.take("&&"):
 			if p.peek("^") || p.peek("]") {
-				return nil, p.unsupported("&& before " + string(p.source[p.at]))
+				return nil, p.unsupported("&& before ^ or ]")
 			}
 			if intersects {
 				set = left.intersect(set)
@@ -150,7 +150,7 @@ func (p *parser) propertySet() (codeSet, error) {
 	}
 	set, ok := property(name)
 	if !ok {
-		return nil, p.unsupported(`\p{` + name + "}")
+		return nil, p.unsupported(`\p{…} of ` + quote(name))
 	}
 	p.at = end + 1
 	if negated {
