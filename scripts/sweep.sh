@@ -230,7 +230,7 @@ start() {
 	arguments "$name"
 	set_state "$name" interrupted 0 "${attempt_of[$name]}"
 	set -m
-	OMP_NUM_THREADS=$threads "$train" "${args[@]}" </dev/null >"$out/state/$name.log" 2>&1 &
+	"$train" "${args[@]}" </dev/null >"$out/state/$name.log" 2>&1 &
 	pid_of[$name]=$!
 	set +m
 	say "$(number_of "$name") $name: started"
@@ -331,8 +331,6 @@ summary() {
 main() {
 	parse "$@"
 	check
-	threads=${OMP_NUM_THREADS-}
-	((jobs == 1)) || threads=$(($(nproc) > jobs ? $(nproc) / jobs : 1)) # where the configuration leaves it to libtorch
 	combine
 	if ((dry)); then
 		list
@@ -345,7 +343,9 @@ main() {
 	# The runs inherit the lock: it is held until the last of them has ended, even if this script is killed.
 	exec 9>"$out/state/lock" || die "$out/state/lock: cannot be written" 1
 	flock -n 9 || die "$out: another sweep, or a run that one left, is at work in it" 1
-	local name s
+	local name s processors
+	processors=$(nproc)
+	((jobs == 1)) || export OMP_NUM_THREADS=$((processors > jobs ? processors / jobs : 1)) # libtorch's choice where threads is 0
 	for s in HUP INT TERM; do
 		# shellcheck disable=SC2064 # $s is meant to be the signal of now
 		trap "on_signal $s" "$s"
@@ -368,7 +368,6 @@ main() {
 	INT) exit 130 ;;
 	TERM) exit 143 ;;
 	esac
-	((failures == 0)) && say "report: $out/report.html"
 	exit "$failures"
 }
 
