@@ -40,6 +40,7 @@ func (r *run) build(ctx context.Context, find func() (*checkpoint.Checkpoint, er
 		func() error { return r.buildTokenizer(ctx) },
 		func() error { return r.buildData(ctx) },
 		r.buildModel,
+		r.buildWatch,
 	} {
 		err := part()
 		if s := r.interrupted(); s != nil { // it cancels ctx, so err is hardly more than that

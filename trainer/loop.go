@@ -3,7 +3,6 @@ package trainer
 // The training loop, top to bottom in the order things happen.
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -21,10 +20,14 @@ func (r *run) train(ctx context.Context) error {
 	if r.done.Step == 0 { // where it starts from, as nanoGPT shows it
 		r.done.EvaluationDue = r.evaluates()
 	}
-	if err := r.evaluateIfDue(); err != nil || r.signal != nil {
-		return cmp.Or(err, r.interrupted())
+	if err := r.evaluateIfDue(); err != nil {
+		return err
 	}
-	if r.done.Step == r.totalSteps { // only that evaluation was left to do
+	r.sampleIfDue()
+	if interrupted := r.interrupted(); interrupted != nil {
+		return interrupted
+	}
+	if r.done.Step == r.totalSteps { // only these were left to do
 		return r.save(ctx)
 	}
 
@@ -40,6 +43,7 @@ func (r *run) train(ctx context.Context) error {
 		r.progressBar.Step(r.done.Step)
 		last := r.done.Step == r.totalSteps
 
+		r.recordHistograms()
 		if r.due(r.config.LoggingSteps) || last {
 			if err := r.log(); err != nil {
 				return err
@@ -54,13 +58,15 @@ func (r *run) train(ctx context.Context) error {
 		if err := r.evaluateIfDue(); err != nil {
 			return err
 		}
+		r.done.SamplesDue = len(r.prompts) > 0 && (r.due(r.config.Monitoring.SampleSteps) || last)
+		r.sampleIfDue()
 		interrupted := r.interrupted()
 		if r.due(r.config.SaveSteps) || last || interrupted != nil {
 			if err := r.save(ctx); err != nil {
 				return err
 			}
 		}
-		if interrupted != nil && (!last || r.done.EvaluationDue) {
+		if interrupted != nil && (!last || r.done.unfinished()) {
 			return interrupted
 		}
 	}

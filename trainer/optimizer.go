@@ -48,8 +48,9 @@ func (g *paramGroup) add(p gpt2.Parameter, device torch.Device) {
 }
 
 // update is unscale → clip by the global norm → AdamW → scaler update, from the parameters' gradients, which it clears. s is
-// nil without loss scaling; with it foundInf is 1 where the update was skipped. Nothing is read back from the device.
-func (o *optimizer) update(rate *torch.Tensor, s *lossScaler) (foundInf *torch.Tensor) {
+// nil without loss scaling; with it foundInf is 1 where the update was skipped. observe, unless nil, sees the gradients as they
+// are before clipping. Nothing is read back from the device.
+func (o *optimizer) update(rate *torch.Tensor, s *lossScaler, observe func(gradients []*torch.Tensor)) (foundInf *torch.Tensor) {
 	scope := torch.OpenScope()
 	defer scope.Close()
 	torch.NoGrad(func() {
@@ -57,6 +58,9 @@ func (o *optimizer) update(rate *torch.Tensor, s *lossScaler) (foundInf *torch.T
 		if s != nil {
 			foundInf = s.unscale(grads)
 			scope.Keep(foundInf)
+		}
+		if observe != nil {
+			observe(grads)
 		}
 		norm := torch.GlobalNorm(grads)
 		if o.maxNorm > 0 {

@@ -70,6 +70,8 @@ type run struct {
 	monitor        *monitor.Monitor
 	tensorBoard    bool // its event file is open
 	progressBar    *monitor.Progress
+	histograms     *histograms // nil: none
+	prompts        []prompt    // none: no samples
 	stats          monitor.SystemStats
 	clock          *stopwatch
 	lastEvaluation *Evaluation
@@ -185,7 +187,7 @@ func (r *run) begin() (complete bool, err error) {
 			return false, err
 		}
 		resumeStep = r.done.Step
-		if r.done.Step > r.totalSteps || r.done.Step == r.totalSteps && !r.done.EvaluationDue {
+		if r.done.Step > r.totalSteps || r.done.Step == r.totalSteps && !r.done.unfinished() {
 			return true, nil
 		}
 	}
@@ -274,7 +276,13 @@ func (r *run) openSinks(resumeStep int64) error {
 			r.tensorBoard = true
 		}
 	}
-	r.stats = monitor.NewSystemStats(r.fs)
+	if page := r.openLive(); page != nil {
+		sinks = append(sinks, page)
+	}
+	var why error
+	if r.stats, why = systemStats(r.fs, r.device); why != nil {
+		r.logger.Warnf("the card's own figures are not recorded: %v", why)
+	}
 	r.monitor = monitor.New(r.logger, sinks...)
 	r.onClose(r.monitor.Close)
 	return r.recordStart(resumeStep)

@@ -24,6 +24,7 @@ type progress struct {
 	Tokens         int64 `json:"tokens"`          // of all windows, padding not counted
 	PendingTargets int64 `json:"pending_targets"` // whose losses are in the device's sum
 	EvaluationDue  bool  `json:"evaluation_due"`  // a signal came before the evaluation of this step
+	SamplesDue     bool  `json:"samples_due"`     // or before its samples
 
 	Interval tally `json:"interval"` // since the last logged loss
 	Epoch    struct {
@@ -48,6 +49,9 @@ func (t tally) fields() []monitor.Field {
 	}
 	return []monitor.Field{{Name: "loss", Value: t.mean()}}
 }
+
+// unfinished says whether something that belongs to the step is still to do.
+func (p *progress) unfinished() bool { return p.EvaluationDue || p.SamplesDue }
 
 func (p *progress) advance(w *data.Window) {
 	p.Step++

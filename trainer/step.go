@@ -46,7 +46,7 @@ func (r *run) step(w *data.Window) (err error) {
 	if r.beforeUpdate != nil {
 		r.beforeUpdate(r)
 	}
-	foundInf := r.optimizer.update(r.rate(), r.scaler)
+	foundInf := r.optimizer.update(r.rate(), r.scaler, r.observeGradients())
 	if r.scaler != nil {
 		r.scaler.count(loss, w.Targets, foundInf, r.lossSum)
 	}

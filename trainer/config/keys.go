@@ -114,13 +114,13 @@ var keys = []key{
 	{"monitoring.progress", word{"auto", "bar", "plain", "off"}, "auto", "auto: a bar on a terminal, otherwise a plain line at each log."},
 	{"monitoring.histogram_steps", whole{0, maxCount}, 0, "Updates between histograms of gradients and weights. 0: never."},
 	{"monitoring.sample_steps", whole{0, maxCount}, 0, "Updates between samples of generated text. 0: never."},
-	{"monitoring.prompts", list{anyText}, []any{}, "Prompts of the samples."},
+	{"monitoring.prompts", list{anyText}, []any{}, "Prompts of the samples; none: what the model writes of itself."},
 	{"monitoring.max_length", whole{1, maxSize}, 50, "Tokens of a sample, its prompt included."},
 	{"monitoring.num_return_sequences", whole{1, 1000}, 1, "Samples for each prompt."},
 	{"monitoring.top_p", above(0, 1), 0.9, "Sample from the smallest set of tokens whose probability reaches this."},
 	{"monitoring.top_k", whole{0, 10_000_000}, 0, "Sample from this many most probable tokens. 0: all."},
 	{"monitoring.temperature", between(0, 1000), 0.7, "Divides the logits before sampling. 0: always the most probable token."},
-	{"monitoring.listen", listen, "", `Address of the live page, such as "127.0.0.1:6007". "": no page.`},
+	{"monitoring.listen", listen, "", `Address of the live page, such as "127.0.0.1:6007"; port 0 is any free one. Beyond this machine, as in ":6007", it asks for a token, which the log shows. "": no page.`},
 }
 
 // architectureKeys are those that init_from decides.

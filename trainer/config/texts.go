@@ -31,8 +31,8 @@ var (
 	resume = text{"auto, never or the directory of a checkpoint", plain}
 	listen = text{`an address such as "127.0.0.1:6007", or "" for none`, func(s string) bool {
 		_, port, err := net.SplitHostPort(s)
-		number, portErr := strconv.ParseUint(port, 10, 16)
-		return s == "" || err == nil && portErr == nil && number > 0
+		_, portErr := strconv.ParseUint(port, 10, 16)
+		return s == "" || err == nil && portErr == nil
 	}}
 )
 

@@ -36,7 +36,7 @@ var arrows = map[string]row{
 	"cmd/report": {"trainer/config trainer/monitor trainer/monitor/web " + vfs, "reads what runs have logged: it must start without libtorch"},
 
 	"trainer": {"torch corpus trainer/gpt2 trainer/distill trainer/config trainer/tokenizer trainer/data trainer/curriculum " +
-		"trainer/safetensors trainer/checkpoint trainer/monitor " + vfs, "the one place where the parts meet"},
+		"trainer/safetensors trainer/checkpoint trainer/monitor trainer/monitor/live " + vfs, "the one place where the parts meet"},
 
 	"trainer/gpt2":    {"torch trainer/safetensors", "the model: tensors, and the file its weights lie in"},
 	"trainer/distill": {"torch trainer/gpt2 trainer/safetensors", "a teacher is a model whose logits the loss needs"},
