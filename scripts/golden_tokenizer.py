@@ -366,7 +366,7 @@ EXPRESSIONS = [
     r"[a[^b]]", r"(?=\d)", r"(?=(?:\d{3})+(?!\d))", r"\d+$", r"^.", r"$", r"^", r"(?m:.)+", r"(?m:a.b)", r".+", r"\h+", r"\H+", r"\w+", r"\W+", r"\d+", r"\D+", r"\S+", r"\bab\b", r"\b", r"\B",
     r"[\p{Han}]+", r"\p{Hiragana}+|\p{Katakana}+", r"\p{Latin}+|\p{Cyrillic}+", r"\x41\u0042\x{43}", r"{a}", r"a{,2}", r"a{2}", r"a{0}b", r"\p{^L}+", r"\P{L}+", r"\p{Letter}+", r"\p{lu}+",
     r"\p{P}+|\p{S}+", r"\p{M}+", r"\p{Z}+", r"\p{Cc}", r"\p{Any}", r"[^\S\n]+", r"[\]a-]+", r"[]a]+", r"[a\-z]+", r"[\w-]+", r"[a-c-e]+", r"(?<!a)b", r"(?<=a|bc)b", r"a||b", r"\/\-\_\ \é",
-    r"\v", r"(?:a|ab)(?:c|bcd)(?:d*)", r"(a*)*b", r"(?:a*)+", r"(?>a|ab)c", r"\Aa|b\z|c\Z", r"a+?", r"a*?b", r"a??b", r"[^a]+", r"[^\p{L}\s]+", r"(?<word>\w+)", r"\t|\n|\r|\f|\e|\a", r"[\b]", r"",
+    r"\v", r"(?:a|ab)(?:c|bcd)(?:d*)", r"(?:a+)*b", r"(?:a*b)+", r"(?:a*)?", r"(?>a|ab)c", r"\Aa|b\z|c\Z", r"a+?", r"a*?b", r"a??b", r"[^a]+", r"[^\p{L}\s]+", r"(?<word>\w+)", r"\t|\n|\r|\f|\e|\a", r"[\b]", r"",
     r"\s", r"\s*[\r\n]|\s+(?!\S)|\s", r"(\w)(\w)?", r"a|", r"[\x00-\x1f]+", r"[^\x00-\x7F]+", r"(?!a)\w", r"\p{Lu}(?=\p{Ll})", r"[一-龥]", r"\$|\^|\.|\||\#|#", r"\p{N}(?=(?:\p{N}{3})+(?:\P{N}|$))",
 ]
 

@@ -90,6 +90,8 @@ func TestDamagedAndForeignFilesAreRefusedInOneLine(t *testing.T) {
 		{"a bracket too many", swap(preTokenizer, split(`{"Regex": "a)\n"}`)), `character 2: ) without (`},
 		{"a repeat of nothing", swap(preTokenizer, split(`{"Regex": "a|*"}`)), `* without something to repeat`},
 		{"a repeat of a repeat", swap(preTokenizer, split(`{"Regex": "a**"}`)), `a repeat of a repeat is not supported`},
+		{"a repeat of what may be empty", swap(preTokenizer, split(`{"Regex": "(a*|b)+"}`)), `a repeat of what may take no text`},
+		{"a repeat of what is possessive", swap(preTokenizer, split(`{"Regex": "(?:a++b?){2}"}`)), `a repeat of (?>…) or of what is possessive`},
 		{"a repeat of an assertion", swap(preTokenizer, split(`{"Regex": "(?=a)*"}`)), `a repeat of what takes no text`},
 		{"a range the wrong way", swap(preTokenizer, split(`{"Regex": "[b-a]"}`)), `a range from 'b' to 'a'`},
 		{"case beyond ASCII", swap(preTokenizer, split(`{"Regex": "(?i:é)"}`)), `(?i) over letters beyond ASCII`},

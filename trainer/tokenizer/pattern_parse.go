@@ -6,7 +6,6 @@ package tokenizer
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode"
 )
@@ -34,7 +33,7 @@ type flags struct{ fold, dotAll bool }
 
 func parsePattern(source string) (*parser, error) {
 	p := &parser{source: []rune(source)}
-	if err := p.alternatives(flags{}); err != nil {
+	if _, err := p.alternatives(flags{}); err != nil {
 		return nil, err
 	}
 	if p.at < len(p.source) {
@@ -67,8 +66,19 @@ func (p *parser) writeSet(s codeSet) {
 	p.sets = append(p.sets, s)
 }
 
+// takes is what text something takes: none ever, at times, or always. Only the last may be repeated: where a round takes no
+// text, regular expressions differ in what they do.
+type takes int
+
+const (
+	noText takes = iota
+	mayTakeText
+	takesText
+)
+
 // alternatives reads up to the ) of the group it is in, or the end.
-func (p *parser) alternatives(f flags) error {
+func (p *parser) alternatives(f flags) (takes, error) {
+	all, branch := takesText, mayTakeText
 	for p.at < len(p.source) && !p.peek(")") {
 		if p.peek("|") {
 			if p.depth == 0 {
@@ -78,22 +88,24 @@ func (p *parser) alternatives(f flags) error {
 			p.at++
 			p.write("|")
 			p.folded = 0
+			all, branch = min(all, branch), mayTakeText
 			continue
 		}
 		start := len(p.out)
-		repeatable, err := p.atom(f)
+		text, err := p.atom(f)
+		if err == nil {
+			text, err = p.repeat(start, text)
+		}
 		if err != nil {
-			return err
+			return noText, err
 		}
-		if err := p.repeat(start, repeatable); err != nil {
-			return err
-		}
+		branch = max(branch, text)
 	}
-	return nil
+	return min(all, branch), nil
 }
 
-// atom reads one thing; repeatable says that it takes text, so that a repeat may follow.
-func (p *parser) atom(f flags) (repeatable bool, err error) {
+// atom reads one thing.
+func (p *parser) atom(f flags) (takes, error) {
 	c := p.source[p.at]
 	if c != '\\' && !unicode.IsLetter(c) {
 		p.folded = 0
@@ -105,7 +117,7 @@ func (p *parser) atom(f flags) (repeatable bool, err error) {
 		p.at++
 		set, err := p.class(f, 0)
 		p.writeSet(set)
-		return true, err
+		return takesText, err
 	case '.':
 		p.at++
 		if f.dotAll {
@@ -113,22 +125,22 @@ func (p *parser) atom(f flags) (repeatable bool, err error) {
 		} else {
 			p.writeSet(newline.complement())
 		}
-		return true, nil
+		return takesText, nil
 	case '^', '$':
 		p.at++
 		p.assert(map[rune]string{'^': "(?:\\A|(?<=%)(?!\\z))", '$': "(?=%|\\z)"}[c], newline)
-		return false, nil
+		return noText, nil
 	case '*', '+', '?':
-		return false, p.unsupported(fmt.Sprintf("%c without something to repeat", c))
+		return noText, p.unsupported(fmt.Sprintf("%c without something to repeat", c))
 	case '\\':
 		return p.escape(f)
 	case '{':
 		if interval := strings.TrimLeft(string(p.source[p.at+1:min(len(p.source), p.at+20)]), "0123456789,"); interval != "" && interval[0] == '}' {
-			return false, p.unsupported("this {…}")
+			return noText, p.unsupported("this {…}")
 		}
 	}
 	p.at++
-	return true, p.literal(c, f)
+	return takesText, p.literal(c, f)
 }
 
 // assert writes a template in which % is a set.
@@ -143,7 +155,7 @@ func (p *parser) assert(template string, set codeSet) {
 }
 
 // escape reads what begins with \ outside a class.
-func (p *parser) escape(f flags) (repeatable bool, err error) {
+func (p *parser) escape(f flags) (takes, error) {
 	for _, a := range []struct {
 		name, template string
 		set            codeSet
@@ -154,24 +166,24 @@ func (p *parser) escape(f flags) (repeatable bool, err error) {
 		if p.take(a.name) {
 			p.folded = 0
 			p.assert(a.template, a.set)
-			return false, nil
+			return noText, nil
 		}
 	}
 	set, c, err := p.escaped(wordsOutside)
 	if err != nil {
-		return false, err
+		return noText, err
 	}
 	if set == nil {
-		return true, p.literal(c, f)
+		return takesText, p.literal(c, f)
 	}
 	p.folded = 0
 	if f.fold {
 		if set, err = p.foldCase(set); err != nil {
-			return false, err
+			return noText, err
 		}
 	}
 	p.writeSet(set)
-	return true, nil
+	return takesText, nil
 }
 
 // literal writes a character that stands for itself.
@@ -219,153 +231,4 @@ func (p *parser) foldCase(set codeSet) (codeSet, error) {
 		}
 	}
 	return found, nil
-}
-
-// group reads ( … ).
-func (p *parser) group(f flags) (repeatable bool, err error) {
-	open, repeatable := "(?:", true
-	inside := f
-	switch {
-	case p.take("(?:"), p.take("(?>"):
-		open = string(p.source[p.at-3 : p.at])
-	case p.take("(?="), p.take("(?!"):
-		open, repeatable = string(p.source[p.at-3:p.at]), false
-	case p.take("(?<="), p.take("(?<!"):
-		open, repeatable = string(p.source[p.at-4:p.at]), false
-	case p.named():
-	case p.peek("(?"):
-		end := p.at + 2
-		for end < len(p.source) && (unicode.IsLetter(p.source[end]) || p.source[end] == '-') {
-			end++
-		}
-		name := string(p.source[p.at:min(end+1, len(p.source))])
-		if !inside.set(strings.TrimRight(name[2:], ":)")) || !strings.ContainsAny(name[len(name)-1:], ":)") {
-			return false, p.unsupported(quote(name))
-		}
-		p.at = end + 1
-		if strings.HasSuffix(name, ")") { // up to the end of the group it stands in
-			p.write(open)
-			err := p.alternatives(inside)
-			p.write(")")
-			return false, err
-		}
-	default:
-		p.at++ // what a group captures is not asked for
-	}
-	p.asserts = p.asserts || !repeatable
-	p.write(open)
-	if p.depth++; p.depth > maxNesting {
-		return false, p.unsupported("a group this deep in others")
-	}
-	if err := p.alternatives(inside); err != nil {
-		return false, err
-	}
-	p.depth--
-	if !p.take(")") {
-		return false, fmt.Errorf("character %d: a group has no end", p.at+1)
-	}
-	p.write(")")
-	p.folded = 0
-	return repeatable, nil
-}
-
-// named reads the beginning of a group that has a name, which nothing here refers to.
-func (p *parser) named() bool {
-	if !p.peek("(?<") {
-		return false
-	}
-	end := p.at + 3
-	for end < len(p.source) && (unicode.IsLetter(p.source[end]) || unicode.IsDigit(p.source[end]) || p.source[end] == '_') {
-		end++
-	}
-	if end == p.at+3 || end == len(p.source) || p.source[end] != '>' {
-		return false
-	}
-	p.at = end + 1
-	return true
-}
-
-// set takes the letters of (?i), (?-i), (?m); false for others.
-func (f *flags) set(letters string) bool {
-	on := true
-	for _, c := range letters {
-		switch c {
-		case '-':
-			on = false
-		case 'i':
-			f.fold = on
-		case 'm':
-			f.dotAll = on
-		default:
-			return false
-		}
-	}
-	return letters != ""
-}
-
-// repeat reads the quantifier of what stands in out from start on, if there is one.
-func (p *parser) repeat(start int, repeatable bool) error {
-	text, interval := p.quantifier()
-	if text == "" {
-		return nil
-	}
-	if !repeatable {
-		return p.unsupported("a repeat of what takes no text")
-	}
-	p.folded = 0
-	open, end := "", text
-	switch {
-	case interval && p.take("+"): // Ruby repeats the interval
-		open, end = "(?:", text+")+"
-	case p.take("+"):
-		open, end = "(?>", text+")"
-	case interval && !strings.Contains(text, ",") && p.peek("?"):
-		return p.unsupported("{n}?")
-	case p.take("?"):
-		end = text + "?"
-	}
-	if open != "" {
-		p.out = append(p.out[:start], append([]piece{{open, -1}}, p.out[start:]...)...)
-	}
-	p.write(end)
-	if again, _ := p.quantifier(); again != "" {
-		return p.unsupported("a repeat of a repeat")
-	}
-	return nil
-}
-
-// quantifier reads *, +, ? or {n,m}; a { that begins no interval is a character.
-func (p *parser) quantifier() (text string, interval bool) {
-	if p.at == len(p.source) {
-		return "", false
-	}
-	switch c := p.source[p.at]; c {
-	case '*', '+', '?':
-		p.at++
-		return string(c), false
-	case '{':
-		rest := string(p.source[p.at+1:])
-		body, _, ok := strings.Cut(rest, "}")
-		low, high, both := strings.Cut(body, ",")
-		least, err := strconv.ParseUint(low, 10, 16)
-		if low == "" && both && high != "" {
-			least, err = 0, nil
-		}
-		most, err2 := strconv.ParseUint(high, 10, 16)
-		if high == "" {
-			most, err2 = least, nil
-		}
-		if !ok || err != nil || err2 != nil || most < least {
-			return "", false
-		}
-		p.at += len(body) + 2
-		if !both {
-			return fmt.Sprintf("{%d}", least), true
-		}
-		if high == "" {
-			return fmt.Sprintf("{%d,}", least), true
-		}
-		return fmt.Sprintf("{%d,%d}", least, most), true
-	}
-	return "", false
 }

@@ -1,9 +1,9 @@
-// Package tokenizer turns text into token ids and back: a byte-level BPE with GPT-2's way of splitting text into words. It
-// holds GPT-2's own vocabulary, opens the tokenizer.json of any other that splits so or not at all, trains a new vocabulary on
-// a corpus, and writes files that Hugging Face transformers opens with the same ids.
+// Package tokenizer turns text into token ids and back: a byte-level BPE with GPT-2's way of splitting text into words, or a
+// file's own. It holds GPT-2's vocabulary, opens the tokenizer.json of other models, trains a new vocabulary on a corpus, and
+// writes files that Hugging Face transformers opens with the same ids.
 //
 // Every byte of a text is in exactly one token, so Decode(Encode(text)) is text again, whatever its bytes, unless a file asks
-// for a space before the text or for white space around a token to be taken away. Hugging Face sees valid UTF-8 only and is
+// for a normalization, a space before the text, or something to be taken away. Hugging Face sees valid UTF-8 only and is
 // followed there to the id; a byte that is part of no valid rune counts as a symbol of its own that is neither letter, number
 // nor white space.
 package tokenizer
