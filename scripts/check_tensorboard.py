@@ -16,9 +16,12 @@ Needs `pip install tensorboard==2.21.0 numpy`, --golden also torch==2.11.0.
 import html
 import json
 import math
+import pathlib
 import re
 import struct
 import sys
+import tempfile
+import time
 
 import numpy as np
 from tensorboard import context, plugin_util
@@ -191,26 +194,40 @@ def write_golden(path):
         writer.flush()
 
 
+RUN = "run"
+
+
 def readers(directory):
-    """(name, data provider) for each of TensorBoard's readers, with nothing sampled away."""
-    everything = {"scalars": 0, "tensors": 0}
-    multiplexer = EventMultiplexer(size_guidance=everything, tensor_size_guidance=dict.fromkeys(("scalars", "text", "histograms"), 0))
-    multiplexer.AddRunsFromDirectory(directory)
-    multiplexer.Reload()
-    yield "reader in Python", MultiplexerDataProvider(multiplexer, directory)
-    server = server_ingester.SubprocessServerDataIngester(
-        server_ingester.get_server_binary(), directory, reload_interval=0, channel_creds_type=ChannelCredsType.LOCAL,
-        samples_per_plugin=dict.fromkeys(("scalars", "text", "histograms"), 0))
-    server.start()
-    yield "data server", server.data_provider
+    """(name, data provider) for each of TensorBoard's readers, with nothing sampled away and directory as RUN."""
+    everything = dict.fromkeys(("scalars", "text", "histograms", "hparams"), 0)
+    with tempfile.TemporaryDirectory() as above:  # the HPARAMS tab finds no metrics of a run in the log directory itself
+        pathlib.Path(above, RUN).symlink_to(pathlib.Path(directory).resolve())
+        multiplexer = EventMultiplexer(tensor_size_guidance=everything)
+        multiplexer.AddRunsFromDirectory(above)
+        multiplexer.Reload()
+        yield "reader in Python", MultiplexerDataProvider(multiplexer, above)
+        server = server_ingester.SubprocessServerDataIngester(
+            server_ingester.get_server_binary(), above, reload_interval=0, channel_creds_type=ChannelCredsType.LOCAL,
+            samples_per_plugin=everything)
+        server.start()
+        wait_until_loaded(server.data_provider)
+        yield "data server", server.data_provider
 
 
-def series(read, provider, plugin):
-    """tag -> [datum] of the run in the directory itself."""
+def wait_until_loaded(provider):
+    """The data server answers while it still reads: what it has must stay the same for a second."""
+    before = None
+    while before != (before := [{tag: len(data) for tag, data in series(read, plugin).items()} for read, plugin in
+                                ((provider.read_scalars, "scalars"), (provider.read_tensors, "histograms"))]):
+        time.sleep(1)
+
+
+def series(read, plugin):
+    """tag -> [datum] of the run."""
     runs = read(context.RequestContext(), experiment_id="", plugin_name=plugin, downsample=10**9)
-    if unexpected := set(runs) - {"."}:
+    if unexpected := set(runs) - {RUN}:
         sys.exit(f"more than one run below the directory: {sorted(unexpected)}")
-    return runs.get(".", {})
+    return runs.get(RUN, {})
 
 
 def steps_once(tag, data):
@@ -242,7 +259,7 @@ def compare_texts(lines, texts):
 
 def rendered(markdown):
     """What a person reads of a text in the TEXT tab."""
-    return html.unescape(re.sub("<[^>]*>", "", plugin_util.markdown_to_safe_html(markdown)))
+    return html.unescape(re.sub("<[^>]*>", " ", plugin_util.markdown_to_safe_html(markdown)))
 
 
 def words(text):
@@ -257,7 +274,10 @@ def compare_histograms(histograms):
         yield from steps_once(tag, data)
         steps.setdefault(tuple(d.step for d in data), []).append(tag)
         for d in data:
-            left, right, count = d.numpy.T
+            buckets = d.numpy
+            if len(buckets) and buckets[0, 2] == 0:  # the empty one below all others
+                buckets = buckets[1:]
+            left, right, count = buckets.T
             if count.sum() < 1 or (count < 0).any() or (count != np.floor(count)).any():
                 yield f"{tag}: step {d.step}: counts {count}"
             if (left[1:] != right[:-1]).any() or (left > right).any():
@@ -303,9 +323,9 @@ def compare_hparams(lines, provider):
 
 def differences(lines, provider, show):
     """One line for each; show prints the tags."""
-    scalars = series(provider.read_scalars, provider, "scalars")
-    texts = series(provider.read_tensors, provider, "text")
-    histograms = series(provider.read_tensors, provider, "histograms")
+    scalars = series(provider.read_scalars, "scalars")
+    texts = series(provider.read_tensors, "text")
+    histograms = series(provider.read_tensors, "histograms")
     for tag, data in show * sorted(scalars.items()):
         print(f"{tag:34} {len(data):6} steps {data[0].step} … {data[-1].step}, last {data[-1].value:.6g}")
     for tag, data in show * sorted(texts.items()):

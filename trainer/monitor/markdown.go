@@ -13,22 +13,21 @@ func sampleText(prompt, text string) string {
 	if prompt == "" {
 		return plainMarkdown(text)
 	}
-	return "> " + strings.ReplaceAll(plainMarkdown(prompt), "\n", "\n> ") + "\n\n" + plainMarkdown(text)
+	return "> " + plainMarkdown(prompt) + "\n\n" + plainMarkdown(text)
 }
 
-// plainMarkdown is Markdown that reads as the text does: its lines stay lines, and no character in it means anything.
+// plainMarkdown is a line of Markdown that reads as the text does: its lines end by <br>, for TensorBoard breaks a line at a
+// newline as well as at the break that Markdown makes of it, and no other character in it means anything.
 func plainMarkdown(text string) string {
 	var b strings.Builder
-	atStart := true // of a line, where Markdown would drop a space or make it a block of code
+	atStart := true // of a line, where Markdown and HTML would drop a space
 	for _, r := range strings.ToValidUTF8(text, "\uFFFD") {
 		switch {
-		case r == '\n' && atStart:
-			b.WriteString("&#160;  \n") // an empty line, which would end the paragraph
 		case r == '\n':
-			b.WriteString("  \n") // a line break
+			b.WriteString("<br>")
 		case (r == ' ' || r == '\t') && atStart:
 			b.WriteString("&#160;")
-		case r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0:
+		case r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029':
 			b.WriteRune('\uFFFD')
 		case r < 0x80 && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(" \t,;:?'\"", r):
 			fmt.Fprintf(&b, "&#%d;", r)

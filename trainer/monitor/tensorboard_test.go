@@ -236,7 +236,7 @@ func TestTagsOfEachEvent(t *testing.T) {
 		{Record{Event: "eval", Step: 7, Fields: []Field{{"loss", 2.0}, {"perplexity", 7.5}, {"bits_per_byte", 1.25}, {"tokens", 12}}},
 			"7 eval/loss=2 eval/perplexity=7.5 eval/bits_per_byte=1.25"},
 		{Record{Event: "sample", Step: 8, Fields: []Field{{"prompt_index", 1}, {"sample_index", 2}, {"text", "Era\n*uma*\n"}}},
-			`8 generation/prompt_1_sample_2="Era  \n&#42;uma&#42;  \n"`},
+			`8 generation/prompt_1_sample_2="Era<br>&#42;uma&#42;<br>"`},
 		{Record{Event: "run", Fields: []Field{{"config", []Field{{"seed", 42}}}}},
 			`0 config="    {\n      \"seed\": 42\n    }" _hparams_/session_start_info=seed:42`},
 		{Record{Event: "run", Fields: []Field{{"config", "seed: 42\n"}}}, `0 config="    seed: 42"`},
