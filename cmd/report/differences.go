@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"frugal/trainer/config"
 )
@@ -43,14 +44,8 @@ func (s settings) add(prefix string, section map[string]json.RawMessage) {
 	}
 }
 
-// defaults are the settings of a configuration that nothing touched, and its keys in the order of docs/configuration.md.
-func defaults() (settings, []string, error) {
-	text, err := config.Default().JSON()
-	if err != nil {
-		return nil, nil, err
-	}
-	return flatten(text), orderOf(text), nil
-}
+// defaults is a configuration that nothing touched. Its keys stand in the order of docs/configuration.md.
+var defaults = sync.OnceValues(func() ([]byte, error) { return config.Default().JSON() })
 
 // orderOf lists the dotted keys of an object as they stand.
 func orderOf(text []byte) (order []string) {
@@ -97,11 +92,11 @@ type comparison struct {
 }
 
 func compare(runs []*run) (*comparison, error) {
-	base, order, err := defaults()
+	base, err := defaults()
 	if err != nil {
 		return nil, err
 	}
-	c := &comparison{defaults: base}
+	c := &comparison{defaults: flatten(base)}
 	known := map[string]bool{}
 	for _, r := range runs {
 		s := flatten(r.started().Config)
@@ -110,7 +105,7 @@ func compare(runs []*run) (*comparison, error) {
 			known[key] = true
 		}
 	}
-	for _, key := range inOrder(known, order) {
+	for _, key := range inOrder(known, orderOf(base)) {
 		if slices.Contains(place, key) {
 			continue
 		}

@@ -13,9 +13,9 @@ import (
 
 // event is a line. Of the rest of it, by its kind, one is set; of a kind that is not here none: a later version may write it.
 type event struct {
-	Event string    `json:"event"`
-	Step  *int64    `json:"step"`
-	Time  time.Time `json:"time"`
+	event string
+	step  int64
+	time  time.Time // zero: the line does not say
 
 	numbers map[string]float64 // of train and eval: by field, those of nested objects as field/name
 	run     *runEvent
@@ -52,22 +52,31 @@ func parseEvent(line []byte) (*event, error) {
 	if len(bytes.TrimSpace(line)) == 0 {
 		return nil, errors.New("empty")
 	}
-	e := &event{}
-	if err := json.Unmarshal(line, e); err != nil {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(line, &fields); err != nil {
 		return nil, explain(err)
 	}
-	switch {
-	case e.Event == "":
-		return nil, errors.New("it has no event")
-	case e.Step == nil:
-		return nil, errors.New("it has no step")
-	case *e.Step < 0 || *e.Step > maxStep:
-		return nil, fmt.Errorf("step %d is out of range", *e.Step)
+	e := &event{}
+	for _, field := range []struct {
+		name string
+		into any
+	}{{"event", &e.event}, {"step", &e.step}, {"time", &e.time}} {
+		value, ok := fields[field.name]
+		ok = ok && string(value) != "null"
+		if !ok && field.name != "time" {
+			return nil, fmt.Errorf("it has no %s", field.name)
+		}
+		if ok && json.Unmarshal(value, field.into) != nil {
+			return nil, fmt.Errorf("%s is of the wrong type", field.name)
+		}
+	}
+	if e.step < 0 || e.step > maxStep {
+		return nil, fmt.Errorf("step %d is out of range", e.step)
 	}
 	var err error
-	switch e.Event {
+	switch e.event {
 	case "train", "eval":
-		e.numbers, err = numbersOf(line)
+		e.numbers = numbersOf(fields)
 	case "run":
 		e.run = &runEvent{}
 		err = json.Unmarshal(line, e.run)
@@ -97,11 +106,7 @@ func explain(err error) error {
 }
 
 // numbersOf collects a line's numbers.
-func numbersOf(line []byte) (map[string]float64, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(line, &fields); err != nil {
-		return nil, err
-	}
+func numbersOf(fields map[string]json.RawMessage) map[string]float64 {
 	delete(fields, "step")
 	numbers := make(map[string]float64, len(fields))
 	for name, value := range fields {
@@ -119,7 +124,7 @@ func numbersOf(line []byte) (map[string]float64, error) {
 			}
 		}
 	}
-	return numbers, nil
+	return numbers
 }
 
 // parseNumber reads a number as metrics.jsonl writes it: NaN and the infinities are strings.

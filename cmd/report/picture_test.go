@@ -14,15 +14,15 @@ import (
 func TestPicturesShowEveryCurve(t *testing.T) {
 	var m, one metrics
 	m.started(0, nil)
-	for i := range int64(3000) {
+	for i := range int64(900) {
 		loss := 2 + math.Sin(float64(i))
-		if i%1000 == 500 {
+		if i%300 == 150 {
 			loss = math.NaN()
 		}
 		m.line("train", i+1, "loss", loss, "grad_norm", 1, "learning_rate", 1e-3, "loss_scale", 65536, "tokens_per_second", 1e4,
 			"resident_memory_bytes", 1<<30, "curriculum_weights", map[string]any{"a": 0.5, "b": 0.5}, "curriculum_drawn", map[string]any{"a": i, "b": 1})
 	}
-	m.line("eval", 3000, "loss", math.NaN(), "bits_per_byte", 3)
+	m.line("eval", 900, "loss", math.NaN(), "bits_per_byte", 3)
 	one.started(0, nil)
 	one.line("train", 1, "loss", 3)
 	runs := []*run{m.in(t, "a"), one.in(t, "b")}

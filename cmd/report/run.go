@@ -132,27 +132,27 @@ func (r *run) take(e *event) {
 	begins := e.run != nil && e.run.Status == "started"
 	if begins || len(r.sessions) == 0 {
 		r.before = r.seconds()
-		r.sessions = append(r.sessions, &session{first: e.Time})
+		r.sessions = append(r.sessions, &session{first: e.time})
 	}
 	s := r.sessions[len(r.sessions)-1]
-	if e.Time.After(s.last) {
-		s.last = e.Time
+	if e.time.After(s.last) {
+		s.last = e.time
 	}
-	r.step = *e.Step
+	r.step = e.step
 	switch {
 	case begins:
 		s.start = e.run
 	case e.run != nil:
 		s.end = e.run
 	case e.sample != nil:
-		r.samples = append(r.samples, sample{*e.Step, *e.sample})
+		r.samples = append(r.samples, sample{e.step, *e.sample})
 	case e.numbers != nil:
 		shares(e.numbers, "curriculum_weights/", "curriculum_drawn/")
 		for name, x := range e.numbers {
-			r.curve(e.Event+"/"+name).add(*e.Step, x)
+			r.curve(e.event+"/"+name).add(e.step, x)
 		}
-		if e.Event == "train" {
-			r.clock.add(*e.Step, r.seconds().Seconds())
+		if e.event == "train" {
+			r.clock.add(e.step, r.seconds().Seconds())
 		}
 	}
 }
