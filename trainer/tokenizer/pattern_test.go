@@ -276,3 +276,21 @@ func FuzzPatternsLoseNothing(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkEncodeByPattern(b *testing.B) {
+	files, texts, _ := patternFiles(b)
+	text := []byte(strings.Join(texts[:8], "\n")) // prose
+	for _, f := range files {
+		b.Run(f.Name, func(b *testing.B) {
+			tokenizer, err := parse(f.File, "")
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(len(text)))
+			var ids []uint32
+			for b.Loop() {
+				ids = tokenizer.AppendEncode(ids[:0], text)
+			}
+		})
+	}
+}
