@@ -101,6 +101,7 @@ func (r *run) sayDone(took time.Duration) {
 	if r.tensorBoard {
 		where = append(where, "TensorBoard "+r.config.LoggingDir)
 	}
+	r.infof("to have it write: generate -model %s -prompt \"…\"", filepath.Join(out, "final_model"))
 	r.infof("%s; to go on from here, run the same command with%s -set max_steps=%d", strings.Join(where, ", "), strings.TrimPrefix(r.withResume(), " with"), 2*r.totalSteps)
 }
 

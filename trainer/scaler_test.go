@@ -153,7 +153,7 @@ func TestBF16FollowsFP32OverTheDemo(t *testing.T) {
 	curve := func(precision string) []float64 {
 		dir := t.TempDir()
 		c, _, err := config.Load(config.LoadOptions{Path: "../configs/demo-pt.yaml", Set: []string{
-			"precision=" + precision, "max_steps=200", "batch_size=2", "threads=1", "device=cpu", "eval_steps=0", "save_steps=0", "monitoring.progress=off",
+			"monitoring.listen=", "monitoring.sample_steps=0", "precision=" + precision, "max_steps=200", "batch_size=2", "threads=1", "device=cpu", "eval_steps=0", "save_steps=0", "monitoring.progress=off",
 			"output_dir=" + dir + "/output", "logging_dir=" + dir + "/logs", "data.cache_dir=" + dir + "/cache",
 		}})
 		if err != nil {

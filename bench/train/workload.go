@@ -46,7 +46,7 @@ func (b *bench) settings(c *testCase, vocabSize int) map[string]any {
 		"warmup_steps": 8, "adam_beta2": 0.95, "weight_decay": 0.1, "max_grad_norm": 1.0, "max_steps": b.steps, "eval_steps": 0, "save_steps": 0, "logging_steps": 1,
 		"init_from": filepath.Join(c.folder, "init"), "output_dir": c.output("ours"), "logging_dir": filepath.Join(c.folder, "logs"), "resume": "never",
 		"data":       map[string]any{"train": []string{filepath.Join(c.folder, "tokens.bin")}, "eval_fraction": 0, "cache_dir": filepath.Join(c.folder, "cache")},
-		"monitoring": map[string]any{"tensorboard": false, "progress": "off"},
+		"monitoring": map[string]any{"tensorboard": false, "progress": "off", "listen": "", "sample_steps": 0, "histogram_steps": 0},
 	}
 }
 
