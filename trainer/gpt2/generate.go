@@ -59,6 +59,11 @@ func (m *Model) checkGenerate(prompt []int64, n int, s Sampling) error {
 	if n < 1 {
 		return fmt.Errorf("%d sequences, want at least 1", n)
 	}
+	return m.CheckPrompt(prompt, s)
+}
+
+// CheckPrompt says why a prompt cannot be continued, before Generate does.
+func (m *Model) CheckPrompt(prompt []int64, s Sampling) error {
 	if len(prompt) == 0 && (s.EndToken < 0 || s.EndToken >= int64(m.VocabSize)) {
 		return errors.New("the prompt is empty, and there is no end token to begin with")
 	}

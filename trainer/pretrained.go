@@ -1,0 +1,141 @@
+package trainer
+
+// Opening a model that is there, without a run around it.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+
+	"frugal/torch"
+	"frugal/trainer/checkpoint"
+	"frugal/trainer/gpt2"
+	"frugal/trainer/internal/vfs"
+	"frugal/trainer/tokenizer"
+)
+
+// Pretrained is a model with its tokenizer.
+type Pretrained struct {
+	Model     *gpt2.Model // the caller frees it
+	Tokenizer *tokenizer.Tokenizer
+	Dir       string  // where they lay
+	PassedBy  []error // newer checkpoints that were damaged
+}
+
+// EndToken is the id that ends a text; -1 where there is none.
+func (p *Pretrained) EndToken() int64 {
+	if id, ok := p.Tokenizer.EndToken(); ok {
+		return int64(id)
+	}
+	return -1
+}
+
+// OpenPretrained opens a Hugging Face GPT-2 directory (config.json, model.safetensors, tokenizer.json; without the last it is
+// GPT-2's own tokenizer if vocab_size is 50257), such as a final_model or a checkpoint, or a run's output_dir: then its
+// final_model, or else its newest intact checkpoint. It belongs on the tensor thread.
+func OpenPretrained(dir string, device torch.Device) (p *Pretrained, err error) {
+	defer protect("opening "+dir, &err)
+	return openPretrained(vfs.OS, dir, device)
+}
+
+func openPretrained(fsys vfs.FS, dir string, device torch.Device) (*Pretrained, error) {
+	p := &Pretrained{}
+	if err := p.find(fsys, dir); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(p.Dir, "config.json")
+	text, err := vfs.ReadFile(fsys, path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := gpt2.ParseConfig(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := p.openTokenizer(fsys, c.VocabSize); err != nil {
+		return nil, err
+	}
+	path = filepath.Join(p.Dir, "model.safetensors")
+	file, err := fsys.Map(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if least := 2 * c.NumParameters(); int64(len(file.Bytes())) < least { // before memory is taken for what cannot be there
+		return nil, fmt.Errorf("%s: %d bytes are too few for the model of %s, whose weights take %d at least", path, len(file.Bytes()),
+			filepath.Join(p.Dir, "config.json"), least)
+	}
+	p.Model = gpt2.New(c, device)
+	if err := loadWeights(p.Model, file.Bytes()); err != nil {
+		p.Model.Free()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, nil
+}
+
+// checkpointName is a checkpoint's directory: model_name, step.
+var checkpointName = regexp.MustCompile(`^(.+)_step_[0-9]+$`)
+
+// find sets Dir: dir itself, its final_model, or its newest checkpoint.
+func (p *Pretrained) find(fsys vfs.FS, dir string) error {
+	entries, err := fsys.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, p.Dir = range []string{dir, filepath.Join(dir, "final_model")} {
+		if _, err := fsys.Stat(filepath.Join(p.Dir, "config.json")); err == nil {
+			return nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	var newest *checkpoint.Checkpoint
+	var problem error
+	seen := map[string]bool{}
+	for _, entry := range entries {
+		name := checkpointName.FindStringSubmatch(entry.Name())
+		if name == nil || seen[name[1]] {
+			continue
+		}
+		seen[name[1]] = true
+		c, passedBy, err := checkpoint.Newest(fsys, dir, name[1])
+		p.PassedBy = append(p.PassedBy, passedBy...)
+		if err != nil {
+			problem = err
+		} else if c != nil && (newest == nil || c.Step > newest.Step) {
+			newest = c
+		}
+	}
+	switch {
+	case newest != nil:
+		p.Dir = newest.Dir
+		return nil
+	case problem != nil:
+		return problem
+	}
+	return fmt.Errorf("%s: want a directory with a model (config.json, model.safetensors) or a run's output_dir", dir)
+}
+
+func (p *Pretrained) openTokenizer(fsys vfs.FS, vocabSize int) (err error) {
+	const gpt2Size = 50257
+	path := filepath.Join(p.Dir, "tokenizer.json")
+	switch _, missing := fsys.Stat(path); {
+	case !errors.Is(missing, fs.ErrNotExist):
+		p.Tokenizer, err = tokenizer.Load(fsys, path)
+	case vocabSize == gpt2Size:
+		p.Tokenizer, err = tokenizer.GPT2()
+	default:
+		return fmt.Errorf("%s: there is no tokenizer.json, and a vocabulary of %d is not GPT-2's of %d", p.Dir, vocabSize, gpt2Size)
+	}
+	if err == nil && p.Tokenizer.VocabSize() > vocabSize {
+		return fmt.Errorf("%s: the tokenizer has %d tokens, and the model's vocab_size is %d", p.Dir, p.Tokenizer.VocabSize(), vocabSize)
+	}
+	return err
+}
+
+// ChooseDevice resolves auto, cpu, cuda and cuda:N, and says why. Ask before any other tensor work, on the tensor thread.
+func ChooseDevice(name string) (device torch.Device, reason string, err error) {
+	return chooseDevice(name)
+}
