@@ -130,6 +130,19 @@
   paint();
   addEventListener('frugal-theme', paint);
 
+  // Paper is light.
+  const root = document.documentElement;
+  let screen = root.dataset.theme;
+  const wear = theme => {
+    root.dataset.theme = theme;
+    dispatchEvent(new Event('frugal-theme'));
+  };
+  addEventListener('beforeprint', () => {
+    screen = root.dataset.theme;
+    wear('light');
+  });
+  addEventListener('afterprint', () => wear(screen));
+
   // Sorting: a click on a column's head, once more the other way round.
   const valueOf = (row, i) => row.children[i].dataset.sort ?? row.children[i].textContent;
   const compare = (a, b) => {
