@@ -39,7 +39,7 @@ function lines({ lr = 2e-3, width = 192, steps = 1000, every = 10, total = 1000,
     const line = { event: 'train', step, epoch: step / 151, loss: !plain && step === 400 ? 'NaN' : loss, learning_rate: lr * Math.min(1, step / 40) * (0.1 + 0.9 * (1 + Math.cos(Math.PI * part)) / 2), grad_norm: 0.8 + Math.exp(-step / 60) + 0.5 * Math.abs(noise()), tokens: step * 1024, tokens_per_second: 10240 + 900 * noise(), step_seconds: took / 1000, peak_memory_bytes: 256e6, resident_memory_bytes: 240e6 + 8e6 * noise(), cpu_percent: 190 + 10 * noise() };
     if (!plain) {
       const drawn = Object.fromEntries(Object.entries(weights).map(([name, w]) => [name, Math.max(0, w + 0.15 * noise())]));
-      Object.assign(line, { loss_scale: 65536 * 2 ** Math.floor(step / 400), skipped_updates: 1, gpu_memory_allocated_bytes: 1.5e9, gpu_memory_reserved_bytes: 2.1e9, gpu_utilization: 93 + 6 * noise(), curriculum_weights: weights, curriculum_drawn: drawn });
+      Object.assign(line, { loss_scale: 65536 * 2 ** Math.floor(step / 400), skipped_updates: 1, gpu_memory_allocated_bytes: 1.5e9, gpu_memory_reserved_bytes: 2.1e9, gpu_memory_used_bytes: 2.6e9, gpu_utilization: 93 + 6 * noise(), gpu_temperature_celsius: Math.round(64 + 4 * noise()), gpu_power_watts: 310 + 40 * noise(), curriculum_weights: weights, curriculum_drawn: drawn });
     }
     list.push({ ...line, time: at(step) });
     if (step % (every * 10) === 0) {
@@ -102,6 +102,19 @@ const range = (page, chart) => page.evaluate(key => {
   const over = document.querySelector(`[data-chart="${key}"] .u-over`).getBoundingClientRect();
   return over.width > 0 && [over.left, over.top, over.width, over.height];
 }, chart);
+// watchRuns keeps what a page knows where known finds it: the losses by step of the run that is fed from then on.
+const watchRuns = page => page.evaluate(() => {
+  const add = frugal.Run.prototype.addLines;
+  frugal.Run.prototype.addLines = function (text) {
+    window.fed = this;
+    add.call(this, text);
+  };
+});
+const known = page => page.evaluate(() => ({ step: fed.series('train/loss').step, loss: fed.series('train/loss').value.map(String), evaluations: fed.evaluations.map(line => line.step) }));
+const inFile = file => {
+  const all = fs.readFileSync(file, 'utf8').trim().split('\n').map(line => JSON.parse(line)), train = all.filter(line => line.event === 'train');
+  return { step: train.map(line => line.step), loss: train.map(line => String(line.loss)), evaluations: all.filter(line => line.event === 'eval').map(line => line.step) };
+};
 const settle = page => page.evaluate(() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60)))));
 const passed = name => console.log(`ok   ${name}`);
 
@@ -117,7 +130,7 @@ try {
   const page = await open(server.url);
   await shows(page, '#figures', '620');
   assert.equal(await page.locator('h1').innerText(), 'demo');
-  for (const chart of ['loss', 'bits_per_byte', 'learning_rate', 'grad_norm', 'loss_scale', 'speed', 'memory', 'utilisation']) {
+  for (const chart of ['loss', 'bits_per_byte', 'learning_rate', 'grad_norm', 'loss_scale', 'speed', 'memory', 'utilisation', 'temperature', 'power']) {
     await page.locator(`[data-chart="${chart}"]`).scrollIntoViewIfNeeded();
     await settle(page);
     assert.ok(await ink(page, chart) > 500, `${chart} is drawn`);
@@ -208,6 +221,7 @@ try {
   // The server is killed, the run goes on from a checkpoint at step 500: its lines past that are cut.
   const port = new URL(server.url).port;
   page.offline = true;
+  await watchRuns(page);
   await server.kill();
   await shows(page, '#status', 'connection lost');
   const metrics = path.join(work, 'runs', 'demo', 'metrics.jsonl');
@@ -218,12 +232,14 @@ try {
   page.offline = false;
   const steps = await page.evaluate(() => document.querySelector('#figures dd').innerText);
   assert.match(steps, /^560 /);
+  assert.deepEqual(await known(page), inFile(metrics), 'one clean curve');
   server.feed(lines({ seed: 5, took: 101, end: 'complete' }).filter(line => JSON.parse(line).step > 560));
   await shows(page, '#status', 'complete');
   page.offline = true;
   await server.end();
   await new Promise(done => setTimeout(done, 500));
   assert.equal(await page.locator('#status').innerText(), 'complete');
+  assert.deepEqual(await known(page), inFile(metrics), 'no line is lost or doubled');
   assert.ok(await ink(page, 'loss') > 500, 'the page stays');
   await page.context().close();
   passed('the server is killed, comes back with lines cut and others in their place, and ends: the page follows');

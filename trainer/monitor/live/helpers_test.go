@@ -182,7 +182,7 @@ func (p *page) read(ctx context.Context, body io.ReadCloser) {
 func (p *page) until(name string) []event {
 	p.t.Helper()
 	var events []event
-	for {
+	for late := time.After(patience); ; { // beats come without end
 		select {
 		case e, ok := <-p.events:
 			if !ok {
@@ -192,7 +192,7 @@ func (p *page) until(name string) []event {
 			if e.name == name {
 				return events
 			}
-		case <-time.After(patience):
+		case <-late:
 			p.t.Fatalf("no %s", name)
 		}
 	}

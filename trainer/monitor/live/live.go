@@ -47,6 +47,8 @@ type Server struct {
 	assets  map[string]asset
 	url     string
 
+	pollEvery time.Duration // how often other runs' files are looked at
+
 	http        *http.Server
 	served      chan struct{} // closed when the server has ended
 	connections atomic.Int64
@@ -78,7 +80,7 @@ func Open(o Options) (*Server, error) {
 	}
 	address := listener.Addr().(*net.TCPAddr)
 	s := &Server{
-		library: newLibrary(o.FS, dir), guard: newGuard(host, address), assets: loadAssets(),
+		library: newLibrary(o.FS, dir), guard: newGuard(host, address), assets: loadAssets(), pollEvery: time.Second,
 		served: make(chan struct{}), closing: make(chan struct{}), grown: make(chan struct{}),
 	}
 	s.url = pageURL(host, address, s.guard.token)

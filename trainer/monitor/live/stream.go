@@ -12,10 +12,8 @@ import (
 
 const (
 	beatEvery    = 15 * time.Second       // a sign of life, so that both sides notice a dead connection
-	pollEvery    = time.Second            // how often other runs' files are looked at
 	restTime     = 150 * time.Millisecond // between two looks: a run may log a thousand steps a second
 	writeTimeout = 20 * time.Second       // for who does not read
-	goodbyeTime  = time.Second            // the same when the run is over
 	maxFollowed  = 64
 )
 
@@ -31,7 +29,6 @@ type stream struct {
 	w         http.ResponseWriter
 	control   *http.ResponseController
 	followers []follower
-	timeout   time.Duration
 }
 
 // serveEvents answers GET /events?run=ID&run=ID2 with the lines of these runs, those that are there and those to come:
@@ -59,7 +56,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	st := &stream{server: s, w: w, control: http.NewResponseController(w), followers: followers, timeout: writeTimeout}
+	st := &stream{server: s, w: w, control: http.NewResponseController(w), followers: followers}
 	st.run(r.Context().Done()) // an error is the client's: it is gone
 }
 
@@ -67,12 +64,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 func (s *Server) beginStream() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	select {
-	case <-s.closing:
-		return false
-	default:
-	}
-	if s.open == maxStreams {
+	if s.isOver() || s.open == maxStreams {
 		return false
 	}
 	s.open++
@@ -121,7 +113,7 @@ func (st *stream) run(gone <-chan struct{}) error {
 	defer beat.Stop()
 	for {
 		growth := st.server.growth() // asked for before the look: what comes after it is seen at the next
-		over := st.isOver()
+		over := st.server.isOver()
 		if err := st.catchUp(); err != nil {
 			return err
 		}
@@ -140,11 +132,10 @@ func (st *stream) run(gone <-chan struct{}) error {
 	}
 }
 
-// isOver is true once Close was called. Who does not read is then not waited for.
-func (st *stream) isOver() bool {
+// isOver is true once Close was called.
+func (s *Server) isOver() bool {
 	select {
-	case <-st.server.closing:
-		st.timeout = goodbyeTime
+	case <-s.closing:
 		return true
 	default:
 		return false
@@ -155,7 +146,7 @@ func (st *stream) isOver() bool {
 func (st *stream) wait(gone, growth <-chan struct{}, beat <-chan time.Time) error {
 	rest := time.NewTimer(restTime)
 	defer rest.Stop()
-	poll := time.NewTimer(pollEvery)
+	poll := time.NewTimer(st.server.pollEvery)
 	defer poll.Stop()
 	select {
 	case <-gone:
@@ -223,7 +214,7 @@ func (st *stream) id() string {
 }
 
 func (st *stream) send(event []byte) error {
-	if err := st.control.SetWriteDeadline(time.Now().Add(st.timeout)); err != nil {
+	if err := st.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
 	if _, err := st.w.Write(event); err != nil {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"frugal/trainer/monitor"
 )
@@ -27,6 +28,17 @@ func TestAPageGetsWhatIsThereAndWhatComes(t *testing.T) {
 	}
 	if book[b.ownID()] != there {
 		t.Errorf("got %q, want %q", book[b.ownID()], there)
+	}
+}
+
+func TestWriteWakesThePages(t *testing.T) {
+	b := serve(t, "127.0.0.1:0")
+	b.pollEvery = time.Hour
+	p := b.follow("", b.ownID())
+	p.until("ready")
+	for step := range 3 {
+		b.log(line("train", step, ""))
+		p.until("lines")
 	}
 }
 

@@ -56,7 +56,8 @@
       if (!this.visible || width === 0) return;
       this.curves = this.entries.map(entry => this.curve(entry));
       if (this.chart.share) this.stack();
-      const lines = this.curves.flatMap(curve => this.lines(curve));
+      // The first run lies on top of the others; shares are stacked from the first one up.
+      const lines = (this.chart.share ? this.curves : this.curves.toReversed()).flatMap(curve => this.lines(curve));
       const data = frugal.align(lines.map(line => ({ x: line.x, y: line.y })));
       const signature = JSON.stringify([this.group.x, this.log, lines.map(line => [line.key, line.show, line.single])]);
       if (signature !== this.signature) {

@@ -15,7 +15,7 @@
     'Loss': 'Perda', 'train': 'treino', 'evaluation': 'avaliação', 'smoothed': 'suavizado', 'Bits per byte': 'Bits por byte',
     'Perplexity': 'Perplexidade', 'Learning rate': 'Taxa de aprendizado', 'Gradient norm': 'Norma do gradiente',
     'Loss scale': 'Escala da perda', 'Speed': 'Velocidade', 'tokens/s': 'tokens/s', 'Memory': 'Memória', 'resident': 'residente',
-    'peak': 'pico', 'allocated': 'alocada', 'reserved': 'reservada', 'Utilisation': 'Utilização', 'Temperature': 'Temperatura',
+    'peak': 'pico', 'allocated': 'alocada', 'reserved': 'reservada', 'whole card': 'placa inteira', 'Utilisation': 'Utilização', 'Temperature': 'Temperatura',
     'Power': 'Potência', 'Curriculum, planned': 'Currículo, planejado', 'Curriculum, drawn': 'Currículo, sorteado',
     'step': 'passo', 'tokens': 'tokens', 'time': 'tempo', 'log': 'log', 'logarithmic axis': 'eixo logarítmico',
     'Step': 'Passo', 'Time left': 'Falta', 'Took': 'Levou', 'Evaluation': 'Avaliação', 'Device': 'Dispositivo', 'parameters': 'parâmetros',
