@@ -38,8 +38,13 @@ func roundUp(x float64) float32 {
 
 // observe bins the gradients, in the order of the parameters. Nothing is read back.
 func (h *histograms) observe(gradients []*torch.Tensor) {
-	h.gradients.Free()
+	h.forget()
 	h.gradients = torch.Histogram(gradients, h.edges).Detached()
+}
+
+func (h *histograms) forget() {
+	h.gradients.Free()
+	h.gradients = nil
 }
 
 // record bins the weights and reads these and the gradients observed. It is the Record of the update that led to step.
@@ -53,8 +58,7 @@ func (h *histograms) record(step int64) monitor.Record {
 	r := monitor.Record{Event: "histogram", Step: step, Fields: h.fields("weights/", torch.Histogram(weights, h.edges))}
 	if h.gradients != nil {
 		r.Fields = append(h.fields("gradients/", h.gradients), r.Fields...)
-		h.gradients.Free()
-		h.gradients = nil
+		h.forget()
 	}
 	return r
 }
@@ -71,5 +75,5 @@ func (h *histograms) fields(prefix string, rows *torch.Tensor) (fields []monitor
 
 func (h *histograms) free() {
 	h.edges.Free()
-	h.gradients.Free()
+	h.forget()
 }
