@@ -218,6 +218,7 @@ func (r *run) fingerprints() map[string]string {
 // The tokenizer offers everything that data asks of an encoder: cuts that change no id, and the sizes that bits per byte need.
 var (
 	_ data.Encoder      = (*tokenizer.Tokenizer)(nil)
+	_ data.Fallible     = (*tokenizer.Tokenizer)(nil)
 	_ data.SafeSplitter = (*tokenizer.Tokenizer)(nil)
 	_ data.TokenSizer   = (*tokenizer.Tokenizer)(nil)
 )

@@ -32,7 +32,7 @@ func (p *Pretrained) EndToken() int64 {
 	return -1
 }
 
-// OpenPretrained opens a Hugging Face GPT-2 directory (config.json, model.safetensors, tokenizer.json; without the last it is
+// OpenPretrained opens a Hugging Face GPT-2 directory (config.json, model.safetensors, tokenizer.json or vocab.json and merges.txt; without them it is
 // GPT-2's own tokenizer if vocab_size is 50257), such as a final_model or a checkpoint, or a run's output_dir: then its
 // final_model, or else its newest intact checkpoint. It belongs on the tensor thread.
 func OpenPretrained(dir string, device torch.Device) (p *Pretrained, err error) {
@@ -120,14 +120,12 @@ func (p *Pretrained) find(fsys vfs.FS, dir string) error {
 
 func (p *Pretrained) openTokenizer(fsys vfs.FS, vocabSize int) (err error) {
 	const gpt2Size = 50257
-	path := filepath.Join(p.Dir, "tokenizer.json")
-	switch _, missing := fsys.Stat(path); {
-	case !errors.Is(missing, fs.ErrNotExist):
-		p.Tokenizer, err = tokenizer.Load(fsys, path)
-	case vocabSize == gpt2Size:
+	p.Tokenizer, _, err = tokenizer.LoadDir(fsys, p.Dir)
+	if err == nil && p.Tokenizer == nil {
+		if vocabSize != gpt2Size {
+			return fmt.Errorf("%s: there is no tokenizer.json, and a vocabulary of %d is not GPT-2's of %d", p.Dir, vocabSize, gpt2Size)
+		}
 		p.Tokenizer, err = tokenizer.GPT2()
-	default:
-		return fmt.Errorf("%s: there is no tokenizer.json, and a vocabulary of %d is not GPT-2's of %d", p.Dir, vocabSize, gpt2Size)
 	}
 	if err == nil && p.Tokenizer.VocabSize() > vocabSize {
 		return fmt.Errorf("%s: the tokenizer has %d tokens, and the model's vocab_size is %d", p.Dir, p.Tokenizer.VocabSize(), vocabSize)

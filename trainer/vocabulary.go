@@ -23,12 +23,13 @@ func (r *run) buildTokenizer(ctx context.Context) (err error) {
 	c := r.config.Tokenizer
 	path, how := c.Path, "tokenizer.path"
 	if path == "" && r.source != "" {
-		beside := filepath.Join(r.source, "tokenizer.json")
-		if _, err := r.fs.Stat(beside); err == nil {
-			path, how = beside, "it lies beside init_from's weights"
+		if r.tokenizer, path, err = tokenizer.LoadDir(r.fs, r.source); err != nil {
+			return err
 		}
+		how = "it lies beside init_from's weights"
 	}
 	switch {
+	case r.tokenizer != nil:
 	case path != "":
 		r.tokenizer, err = tokenizer.Load(r.fs, path)
 	case c.Type == "byte":
@@ -36,11 +37,16 @@ func (r *run) buildTokenizer(ctx context.Context) (err error) {
 	case c.Type == "bpe":
 		r.tokenizer, how, err = r.trainTokenizer(ctx)
 	default:
-		how = "tokenizer.type is gpt2"
+		if how = "tokenizer.type is gpt2"; r.source != "" {
+			how += ", and no tokenizer lies beside init_from's weights"
+		}
 		r.tokenizer, err = tokenizer.GPT2()
 	}
 	if err != nil {
 		return err
+	}
+	if c.Path == "" && path != "" && r.config.IsSet("tokenizer.type") {
+		r.logger.Warnf("tokenizer.type %s is not used: %s lies beside init_from's weights", c.Type, path)
 	}
 	r.infof("tokenizer: %s tokens (%s)", monitor.FormatCount(int64(r.tokenizer.VocabSize())), how)
 	size := r.tokenizer.VocabSize()

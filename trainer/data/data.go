@@ -20,6 +20,11 @@ type Encoder interface {
 	Fingerprint() string
 }
 
+// Fallible is an Encoder that may fail on a text, and says so afterwards: the first error since it was made.
+type Fallible interface {
+	Err() error
+}
+
 // SafeSplitter is an Encoder that knows where a text may be cut without changing its ids.
 type SafeSplitter interface {
 	// SafeSplit returns the largest n ≤ limit at which text may be cut: the ids of text[:n] followed by those of text[n:]
@@ -42,7 +47,7 @@ type Options struct {
 	TextField    string                               // the key of .jsonl objects, the column of .parquet files
 	Packing      bool                                 // join documents and cut blocks, instead of one document a row
 	CacheDir     string                               // directory of the token cache, made if absent
-	Encoder      Encoder                              // a SafeSplitter and a TokenSizer as well, where it can
+	Encoder      Encoder                              // a Fallible, a SafeSplitter and a TokenSizer as well, where it can
 	EndToken     uint32                               // follows every document; divides token files into documents
 	VocabSize    int                                  // every id must be below it
 	Positions    int                                  // T, the longest row

@@ -116,6 +116,9 @@ func (e *encoder) encode(k *chunk) (*encoded, error) {
 			continue
 		}
 		e.scratch = e.options.Encoder.AppendEncode(e.scratch[:0], text)
+		if failing, ok := e.options.Encoder.(Fallible); ok && failing.Err() != nil {
+			return nil, k.source.wrap(failing.Err())
+		}
 		sum := sha256.Sum256(text)
 		s := encodedSection{bytes: int64(len(text)), hash: binary.BigEndian.Uint64(sum[:]), first: p.first}
 		if bad := e.add(out, s, e.scratch); bad >= 0 {
