@@ -74,7 +74,7 @@
 
   const runs = data.runs.map((run, i) => new Run(run, i));
 
-  for (const node of document.querySelectorAll('[data-t]')) node.textContent = text(node.textContent);
+  for (const node of document.querySelectorAll('[data-t], #differences tr:first-child th:first-child')) node.textContent = text(node.textContent);
   document.documentElement.lang = frugal.language;
   document.getElementById('theme').append(frugal.themeButton());
 
