@@ -4,7 +4,7 @@
 //   npm install playwright-core                                (in any directory; development only)
 //   node …/scripts/check_live.mjs [PICTURES]                   (from that directory; CHROMIUM=/usr/bin/chromium)
 //
-// PICTURES is a directory for screenshots, to be looked at. Tried with playwright-core 1.57 and Chromium 142.
+// PICTURES is a directory for screenshots, to be looked at. Tried with playwright-core 1.65.1 and Chromium 156.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -36,6 +36,11 @@ func serveDir(t *testing.T, listen, dir string) *bench {
 		t.Fatal(err)
 	}
 	s, err := Open(Options{Listen: listen, OutputDir: dir})
+	return newBench(t, s, err, dir)
+}
+
+func newBench(t *testing.T, s *Server, err error, dir string) *bench {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,8 +46,7 @@ type Server struct {
 	guard   *guard
 	assets  map[string]asset
 	url     string
-
-	pollEvery time.Duration // how often other runs' files are looked at
+	pace    pace
 
 	http        *http.Server
 	served      chan struct{} // closed when the server has ended
@@ -61,8 +60,18 @@ type Server struct {
 	streams sync.WaitGroup
 }
 
+// pace is how often something is done without a Write.
+type pace struct {
+	poll time.Duration // looking at other runs' files
+	beat time.Duration // sending a sign of life, so that both sides notice a dead connection
+}
+
 // Open listens and serves until Close. An error names the address: it is taken, say, or is not this machine's.
 func Open(o Options) (*Server, error) {
+	return open(o, pace{poll: time.Second, beat: 15 * time.Second})
+}
+
+func open(o Options, p pace) (*Server, error) {
 	if o.FS == nil {
 		o.FS = vfs.OS
 	}
@@ -80,7 +89,7 @@ func Open(o Options) (*Server, error) {
 	}
 	address := listener.Addr().(*net.TCPAddr)
 	s := &Server{
-		library: newLibrary(o.FS, dir), guard: newGuard(host, address), assets: loadAssets(), pollEvery: time.Second,
+		library: newLibrary(o.FS, dir), guard: newGuard(host, address), assets: loadAssets(), pace: p,
 		served: make(chan struct{}), closing: make(chan struct{}), grown: make(chan struct{}),
 	}
 	s.url = pageURL(host, address, s.guard.token)

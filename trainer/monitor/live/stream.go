@@ -11,7 +11,6 @@ import (
 )
 
 const (
-	beatEvery    = 15 * time.Second       // a sign of life, so that both sides notice a dead connection
 	restTime     = 150 * time.Millisecond // between two looks: a run may log a thousand steps a second
 	writeTimeout = 20 * time.Second       // for who does not read
 	maxFollowed  = 64
@@ -109,7 +108,7 @@ func (st *stream) run(gone <-chan struct{}) error {
 		return err
 	}
 	ready := []byte("event: ready\ndata:\n\n")
-	beat := time.NewTicker(beatEvery)
+	beat := time.NewTicker(st.server.pace.beat)
 	defer beat.Stop()
 	for {
 		growth := st.server.growth() // asked for before the look: what comes after it is seen at the next
@@ -146,7 +145,7 @@ func (s *Server) isOver() bool {
 func (st *stream) wait(gone, growth <-chan struct{}, beat <-chan time.Time) error {
 	rest := time.NewTimer(restTime)
 	defer rest.Stop()
-	poll := time.NewTimer(st.server.pollEvery)
+	poll := time.NewTimer(st.server.pace.poll)
 	defer poll.Stop()
 	select {
 	case <-gone:

@@ -32,13 +32,24 @@ func TestAPageGetsWhatIsThereAndWhatComes(t *testing.T) {
 }
 
 func TestWriteWakesThePages(t *testing.T) {
-	b := serve(t, "127.0.0.1:0")
-	b.pollEvery = time.Hour
+	dir := t.TempDir()
+	s, err := open(Options{Listen: "127.0.0.1:0", OutputDir: dir}, pace{time.Hour, time.Hour})
+	b := newBench(t, s, err, dir)
 	p := b.follow("", b.ownID())
 	p.until("ready")
 	for step := range 3 {
 		b.log(line("train", step, ""))
 		p.until("lines")
+	}
+}
+
+func TestAQuietPageGetsSignsOfLife(t *testing.T) {
+	dir := t.TempDir()
+	s, err := open(Options{Listen: "127.0.0.1:0", OutputDir: dir}, pace{time.Hour, 10 * time.Millisecond})
+	b := newBench(t, s, err, dir)
+	p := b.follow("", b.ownID())
+	for range 3 {
+		p.until("beat")
 	}
 }
 

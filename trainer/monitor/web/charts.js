@@ -5,7 +5,8 @@
 //       x          'step' | 'tokens' | 'time' (seconds of training)
 //       smoothing  0 … 0.999: weight of TensorBoard's moving average; 0: none
 //       onZoom     called with true or false when the charts are zoomed or not
-//   group.show(runs)           which frugal.Run are drawn (runs.js). A run keeps its colour while it is among the runs
+//   group.show(runs)           which frugal.Run are drawn (runs.js), or what has their id, name, tags, series and, for how far
+//                              the axes go, tables. A run keeps its colour while it is among the runs
 //   group.update()             lines were added to a run: draws at the next frame, as often as it is called until then
 //   group.set({x, smoothing})  changes these
 //   group.zoom([min, max])     in units of x; null: everything. A person drags, pinches, or turns the wheel with Ctrl held

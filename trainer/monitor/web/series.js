@@ -91,8 +91,8 @@
       { tag: 'train/peak_memory_bytes', label: 'peak', kind: 'dashes' }] },
     { key: 'utilisation', title: 'Utilisation', zero: true, format: x => format.percent(x), series: [
       { tag: 'train/cpu_percent', label: 'CPU', kind: 'line' }, { tag: 'train/gpu_utilization', label: 'GPU', kind: 'line' }] },
-    { key: 'temperature', title: 'Temperature', unit: '°C', zero: true, series: [{ tag: 'train/gpu_temperature_celsius', kind: 'plain' }] },
-    { key: 'power', title: 'Power', unit: 'W', zero: true, series: [{ tag: 'train/gpu_power_watts', kind: 'line' }] },
+    { key: 'temperature', title: 'Temperature', unit: '°C', zero: true, format: x => format.count(x), series: [{ tag: 'train/gpu_temperature_celsius', kind: 'plain' }] },
+    { key: 'power', title: 'Power', unit: 'W', zero: true, format: x => format.count(x), series: [{ tag: 'train/gpu_power_watts', kind: 'line' }] },
     { key: 'curriculum_weights', title: 'Curriculum, planned', share: true, series: [{ tag: 'train/curriculum_weights/*', kind: 'stack' }] },
     { key: 'curriculum_drawn', title: 'Curriculum, drawn', share: true, series: [{ tag: 'train/curriculum_drawn/*', kind: 'stack' }] },
   ];
