@@ -272,6 +272,19 @@ try {
   await server.end();
   passed('telephone, 390 and 360 pixels wide, pinched, in English and Portuguese');
 
+  server = await serve('demo', '0.0.0.0:0');
+  const guest = await open(server.url);
+  await shows(guest, '#figures', '1,000');
+  assert.equal(await guest.evaluate(() => location.search), '', 'the token does not stay in the address');
+  assert.equal(await guest.evaluate(() => document.cookie), '', 'no script reads the cookie');
+  await guest.reload();
+  await shows(guest, '#status', 'complete');
+  await guest.context().close();
+  const refused = await (await browser.newContext()).request.get(new URL('/', server.url).href);
+  assert.equal(refused.status(), 401);
+  await server.end();
+  passed('beyond loopback: in with the token, out without');
+
   writeRun('long', { steps: 500000, total: 500000, every: 10, seed: 13, plain: true });
   server = await serve('long');
   const started = Date.now(), long = await open(server.url);
