@@ -120,7 +120,7 @@ func (r *run) settle(locked bool) {
 		r.status, r.reason = stopped, noEnd
 	case end.Status == complete:
 		r.status = complete
-	case strings.HasPrefix(end.Reason, "interrupted by"):
+	case end.Reason == "" || strings.HasPrefix(end.Reason, "interrupted by"):
 		r.status, r.reason = stopped, end.Reason
 	default:
 		r.status, r.reason = failed, end.Reason
