@@ -262,7 +262,11 @@ var whatDiffers = map[string]string{
 
 // openSinks opens everything that records the run. The metrics file is needed; TensorBoard's is a convenience.
 func (r *run) openSinks(resumeStep int64) error {
-	metrics, err := monitor.OpenJSONL(r.fs, filepath.Join(r.config.OutputDir, "metrics.jsonl"), resumeStep)
+	path := filepath.Join(r.config.OutputDir, "metrics.jsonl")
+	if err := r.forgetWhatWasDone(path); err != nil {
+		return &OutputError{err}
+	}
+	metrics, err := monitor.OpenJSONL(r.fs, path, resumeStep)
 	if err != nil {
 		return &OutputError{err}
 	}
@@ -286,6 +290,21 @@ func (r *run) openSinks(resumeStep int64) error {
 	r.monitor = monitor.New(r.logger, sinks...)
 	r.onClose(r.monitor.Close)
 	return r.recordStart(resumeStep)
+}
+
+// forgetWhatWasDone: an evaluation or samples that were due at the checkpoint may have been recorded by a session that was killed
+// before the next one.
+func (r *run) forgetWhatWasDone(metrics string) error {
+	for event, due := range map[string]*bool{"eval": &r.done.EvaluationDue, "sample": &r.done.SamplesDue} {
+		if *due {
+			found, err := monitor.Recorded(r.fs, metrics, event, r.done.Step)
+			if err != nil {
+				return err
+			}
+			*due = !found
+		}
+	}
+	return nil
 }
 
 // save writes a checkpoint of the present state. The metrics reach the disk before it, unless that fails, which is a warning.

@@ -159,3 +159,41 @@ func TestTheLivePageIsServedWhileTrainingAndATakenPortStopsNothing(t *testing.T)
 }
 
 func sumSquares(histogram any) float64 { return histogram.(monitor.Histogram).SumSquares }
+
+// A session that did what was due, and was killed before it could save, did it for good.
+func TestWhatWasDueIsNotRecordedTwice(t *testing.T) {
+	dir := t.TempDir()
+	o := smallRun(t, dir, append(watched, "eval_steps=1", "monitoring.sample_steps=1")...)
+	var stop *Interrupted
+	for range 2 { // the second session begins with what the first left, and saves
+		if err := runOneStep(o); !errors.As(err, &stop) {
+			t.Fatal(err)
+		}
+	}
+	saved := map[string][]byte{}
+	metrics := filepath.Join(o.Config.OutputDir, "metrics.jsonl")
+	saved[metrics], _ = os.ReadFile(metrics)
+	inSession := smallRun(t, dir, append(watched, "eval_steps=1", "monitoring.sample_steps=1")...)
+	thread := torch.StartThread()
+	err := torch.Call(thread, func() error {
+		r := newRun(inSession)
+		defer r.close()
+		r.beforeUpdate = func(*run) { panic(&torch.Error{Kind: torch.OtherError, Message: "killed"}) } // after what was due
+		return r.run(context.Background())
+	})
+	thread.Stop()
+	if err == nil {
+		t.Fatal("the session was not killed")
+	}
+	if now, _ := os.ReadFile(metrics); bytes.Count(now, []byte(`"event":"eval"`)) == bytes.Count(saved[metrics], []byte(`"event":"eval"`)) {
+		t.Fatal("the killed session recorded no evaluation: the test shows nothing")
+	}
+	mustRun(t, smallRun(t, dir, append(watched, "eval_steps=1", "monitoring.sample_steps=1")...))
+	reference := smallRun(t, t.TempDir(), append(watched, "eval_steps=1", "monitoring.sample_steps=1")...)
+	mustRun(t, reference)
+	for _, event := range []string{"eval", "sample"} {
+		if d := cmp.Diff(events(t, reference, event), events(t, o, event)); d != "" {
+			t.Errorf("%s events differ (-undisturbed +killed):\n%s", event, d)
+		}
+	}
+}

@@ -92,6 +92,34 @@ func linesThrough(r io.Reader, step int64) (size int64, err error) {
 	}
 }
 
+// Recorded says whether a metrics file has an event of a step.
+func Recorded(fsys vfs.FS, path, event string, step int64) (found bool, err error) {
+	file, err := fsys.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("metrics: %w", err)
+	}
+	defer file.Close()
+	for lines := bufio.NewReader(file); ; {
+		line, err := lines.ReadBytes('\n')
+		var head struct {
+			Event string
+			Step  *int64
+		}
+		if json.Unmarshal(line, &head) == nil && head.Step != nil && head.Event == event && *head.Step == step {
+			return true, nil
+		}
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("metrics: %w", err)
+		}
+	}
+}
+
 // moveAside renames what is at path to the first free of path.1, path.2, …
 func moveAside(fsys vfs.FS, path string) error {
 	info, err := fsys.Stat(path)

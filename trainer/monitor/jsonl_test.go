@@ -320,3 +320,17 @@ func TestADirectoryInTheMetricsPlaceIsRefusedAndStays(t *testing.T) {
 		t.Errorf("in it: %q", got)
 	}
 }
+
+func TestRecordedFindsTheEventOfAStep(t *testing.T) {
+	disk := vfs.NewMem()
+	write(t, disk, "m.jsonl", `{"event":"train","step":4}`+"\nnonsense\n"+`{"event":"eval","step":4,"loss":1}`+"\n"+`{"event":"eval","step":8`)
+	for _, c := range []struct {
+		path, event string
+		step        int64
+		want        bool
+	}{{"m.jsonl", "eval", 4, true}, {"m.jsonl", "sample", 4, false}, {"m.jsonl", "eval", 8, false}, {"none", "eval", 4, false}} {
+		if got, err := Recorded(disk, c.path, c.event, c.step); got != c.want || err != nil {
+			t.Errorf("%+v: %v, %v", c, got, err)
+		}
+	}
+}
