@@ -64,6 +64,7 @@ await page.locator('.names input').first().click();
 await page.waitForFunction(n => document.querySelectorAll('[data-chart="train/loss"] .chip').length === n, runs.length - 1);
 await page.locator('.names input').first().click();
 await page.selectOption('.bar select', 'tokens');
+await page.evaluate(() => new Promise(done => setTimeout(done, 300))); // the charts are made anew
 const area = await chart.locator('.u-over').boundingBox();
 await page.mouse.move(area.x + area.width * 0.4, area.y + 40);
 await page.mouse.down();
