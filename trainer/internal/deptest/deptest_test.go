@@ -59,7 +59,9 @@ var arrows = map[string]row{
 	"scripts/htmltext":         {"", "a filter for scripts/fetch-corpus.sh"},
 	"scripts/livereplay":       {"trainer/monitor trainer/monitor/live", "the live page without a training, for scripts/check_live.mjs"},
 	"bench/tokenizer":          {"trainer/tokenizer", "the tokenizer beside others"},
+	"bench/generate":           {"torch trainer trainer/gpt2", "a model's generation beside Hugging Face's"},
 	"bench/train":              {"", "it runs the program beside PyTorch's, as a user would"},
+	"bench/monitoring":         {"", "it runs the program with and without an audience"},
 }
 
 // usesDisk are the packages whose files all go through a vfs.FS, so that tests can crash the disk below them.
