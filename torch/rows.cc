@@ -19,7 +19,7 @@ using namespace ft;
 
 namespace {
 
-constexpr int64_t kBlock = 8;             // rows of the matrix that are read at once: as many streams as the prefetchers follow
+constexpr int64_t kStreams = 8;           // places of the matrix that are read at once, far apart: as many as prefetchers follow
 constexpr int64_t kRowsAtOnce = 32;       // rows of x whose sums are kept in the first cache
 constexpr int64_t kSums = 4096;           // as many sums
 constexpr int64_t kGrain = 1 << 16;       // elements of the matrix that are worth a thread
@@ -79,9 +79,9 @@ struct Vec {
   }
 };
 
-// Adds K rows of w, from row k on, to the sums of R rows of x in the columns [from, to).
+// Adds K rows of w, row k and those at the distance apart, to the sums of R rows of x in the columns [from, to).
 template <int N, int R, int K, class T>
-inline __attribute__((always_inline)) void add_rows(const Product& p, int64_t row, int64_t k, int64_t from, int64_t to) {
+inline __attribute__((always_inline)) void add_rows(const Product& p, int64_t row, int64_t k, int64_t apart, int64_t from, int64_t to) {
   const T* w = static_cast<const T*>(p.w) + k * p.stride;
   const float* x = p.x + row * p.inputs + k;
   float* y = p.y + row * p.outputs;
@@ -89,33 +89,30 @@ inline __attribute__((always_inline)) void add_rows(const Product& p, int64_t ro
   for (; c + N <= to; c += N) {
     Vec<N> m[K];
 #pragma GCC unroll 8
-    for (int i = 0; i < K; i++) {
-      __builtin_prefetch(w + (i + K) * p.stride + c);
-      m[i].load(w + i * p.stride + c);
-    }
+    for (int i = 0; i < K; i++) m[i].load(w + i * apart * p.stride + c);
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
       Vec<N> sum;
       sum.load(y + r * p.outputs + c);
 #pragma GCC unroll 8
-      for (int i = 0; i < K; i++) sum.v += m[i].v * x[r * p.inputs + i];
+      for (int i = 0; i < K; i++) sum.v += m[i].v * x[r * p.inputs + i * apart];
       sum.store(y + r * p.outputs + c);
     }
   }
   for (; c < to; c++) {
     for (int r = 0; r < R; r++) {
       float sum = y[r * p.outputs + c];
-      for (int i = 0; i < K; i++) sum += widen(w[i * p.stride + c]) * x[r * p.inputs + i];
+      for (int i = 0; i < K; i++) sum += widen(w[i * apart * p.stride + c]) * x[r * p.inputs + i * apart];
       y[r * p.outputs + c] = sum;
     }
   }
 }
 
 template <int N, int K, class T>
-inline __attribute__((always_inline)) void add_block(const Product& p, int64_t first, int64_t last, int64_t k, int64_t from, int64_t to) {
+inline __attribute__((always_inline)) void add_block(const Product& p, int64_t first, int64_t last, int64_t k, int64_t apart, int64_t from, int64_t to) {
   int64_t row = first;
-  for (; row + 4 <= last; row += 4) add_rows<N, 4, K, T>(p, row, k, from, to);
-  for (; row < last; row++) add_rows<N, 1, K, T>(p, row, k, from, to);
+  for (; row + 4 <= last; row += 4) add_rows<N, 4, K, T>(p, row, k, apart, from, to);
+  for (; row < last; row++) add_rows<N, 1, K, T>(p, row, k, apart, from, to);
 }
 
 // The columns [from, to) of a matrix whose rows lie together.
@@ -130,16 +127,16 @@ inline __attribute__((always_inline)) void by_inputs(const Product& p, int64_t f
       for (int64_t row = first; row < last; row++) {
         for (int64_t c = start; c < end; c++) p.y[row * p.outputs + c] = bias == nullptr ? 0 : widen(bias[c]);
       }
-      int64_t k = 0;
-      for (; k + kBlock <= p.inputs; k += kBlock) add_block<N, kBlock, T>(p, first, last, k, start, end);
-      for (; k < p.inputs; k++) add_block<N, 1, T>(p, first, last, k, start, end);
+      int64_t apart = p.inputs / kStreams;
+      for (int64_t k = 0; k < apart; k++) add_block<N, kStreams, T>(p, first, last, k, apart, start, end);
+      for (int64_t k = apart * kStreams; k < p.inputs; k++) add_block<N, 1, T>(p, first, last, k, 0, start, end);
     }
   }
 }
 
-// R rows of x by C columns of w that lie together, from column c on.
+// R rows of x by C columns of w that lie together, column c and those at the distance apart.
 template <int N, int R, int C, class T>
-inline __attribute__((always_inline)) void dot(const Product& p, int64_t row, int64_t c) {
+inline __attribute__((always_inline)) void dot(const Product& p, int64_t row, int64_t c, int64_t apart) {
   const T* w = static_cast<const T*>(p.w) + c * p.stride;
   const float* x = p.x + row * p.inputs;
   Vec<N> sums[R][C];
@@ -152,10 +149,7 @@ inline __attribute__((always_inline)) void dot(const Product& p, int64_t row, in
   for (; k + N <= p.inputs; k += N) {
     Vec<N> m[C];
 #pragma GCC unroll 8
-    for (int i = 0; i < C; i++) {
-      __builtin_prefetch(w + (i + C) * p.stride + k);
-      m[i].load(w + i * p.stride + k);
-    }
+    for (int i = 0; i < C; i++) m[i].load(w + i * apart * p.stride + k);
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
       Vec<N> v;
@@ -167,28 +161,30 @@ inline __attribute__((always_inline)) void dot(const Product& p, int64_t row, in
   const T* bias = static_cast<const T*>(p.bias);
   for (int r = 0; r < R; r++) {
     for (int i = 0; i < C; i++) {
-      float sum = bias == nullptr ? 0 : widen(bias[c + i]);
+      float sum = bias == nullptr ? 0 : widen(bias[c + i * apart]);
       sum += sums[r][i].total();
-      for (int64_t j = k; j < p.inputs; j++) sum += widen(w[i * p.stride + j]) * x[r * p.inputs + j];
-      p.y[(row + r) * p.outputs + c + i] = sum;
+      for (int64_t j = k; j < p.inputs; j++) sum += widen(w[i * apart * p.stride + j]) * x[r * p.inputs + j];
+      p.y[(row + r) * p.outputs + c + i * apart] = sum;
     }
   }
 }
 
 template <int N, int C, class T>
-inline __attribute__((always_inline)) void dots(const Product& p, int64_t c) {
+inline __attribute__((always_inline)) void dots(const Product& p, int64_t c, int64_t apart) {
+  constexpr int half = C < 4 ? 1 : 4;  // with several rows there are not registers enough for more
   int64_t row = 0;
   for (; row + 4 <= p.rows; row += 4) {
-    for (int i = 0; i < C; i += C < 4 ? 1 : 4) dot<N, 4, C < 4 ? 1 : 4, T>(p, row, c + i);
+    for (int i = 0; i < C; i += half) dot<N, 4, half, T>(p, row, c + i * apart, apart);
   }
-  for (; row < p.rows; row++) dot<N, 1, C, T>(p, row, c);
+  for (; row < p.rows; row++) dot<N, 1, C, T>(p, row, c, apart);
 }
 
 // The columns [from, to) of a matrix whose columns lie together.
 template <int N, class T>
 inline __attribute__((always_inline)) void by_outputs(const Product& p, int64_t from, int64_t to) {
-  for (; from + kBlock <= to; from += kBlock) dots<N, kBlock, T>(p, from);
-  for (; from < to; from++) dots<N, 1, T>(p, from);
+  int64_t apart = (to - from) / kStreams;
+  for (int64_t c = from; c < from + apart; c++) dots<N, kStreams, T>(p, c, apart);
+  for (int64_t c = from + apart * kStreams; c < to; c++) dots<N, 1, T>(p, c, 0);
 }
 
 template <int N, class T>
