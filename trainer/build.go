@@ -180,7 +180,7 @@ func (r *run) initialise() (err error) {
 	path := filepath.Join(r.config.InitFrom, "model.safetensors")
 	m, err := r.fs.Map(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return r.problem("init_from", path, "no such file"+r.otherWeights())
+		return r.problem("init_from", path, "no such file"+otherWeights(r.fs, r.config.InitFrom))
 	}
 	if err != nil {
 		return r.problem("init_from", r.config.InitFrom, err.Error())
@@ -193,13 +193,13 @@ func (r *run) initialise() (err error) {
 	return nil
 }
 
-// otherWeights says what init_from holds in the place of model.safetensors.
-func (r *run) otherWeights() string {
+// otherWeights says what a model's directory holds in the place of model.safetensors.
+func otherWeights(fsys vfs.FS, dir string) string {
 	for _, other := range []struct{ file, advice string }{
 		{"model.safetensors.index.json", "the weights are in several files; save_pretrained(…, max_shard_size=\"100GB\") writes one"},
 		{"pytorch_model.bin", "its weights are a pickle, which is not read; save_pretrained of today's transformers writes model.safetensors"},
 	} {
-		if _, err := r.fs.Stat(filepath.Join(r.config.InitFrom, other.file)); err == nil {
+		if _, err := fsys.Stat(filepath.Join(dir, other.file)); err == nil {
 			return "; " + other.advice
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -67,8 +68,13 @@ func deviceTypeName(d torch.Device) string {
 	return "cuda"
 }
 
+var deviceName = regexp.MustCompile(`^(auto|cpu|cuda|cuda:[0-9]+)$`)
+
 // chooseDevice resolves auto, cpu, cuda and cuda:N.
 func chooseDevice(name string) (torch.Device, string, error) {
+	if !deviceName.MatchString(name) {
+		return torch.CPU, "", errors.New("want auto, cpu, cuda or cuda:N")
+	}
 	if name == "cpu" {
 		return torch.CPU, "device is cpu", nil
 	}

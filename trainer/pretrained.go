@@ -59,6 +59,9 @@ func openPretrained(fsys vfs.FS, dir string, device torch.Device) (*Pretrained, 
 	}
 	path = filepath.Join(p.Dir, "model.safetensors")
 	file, err := fsys.Map(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: no such file%s", path, otherWeights(fsys, p.Dir))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package trainer
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sort"
@@ -101,8 +102,24 @@ func (r *run) sayDone(took time.Duration) {
 	if r.tensorBoard {
 		where = append(where, "TensorBoard "+r.config.LoggingDir)
 	}
-	r.infof("to have it write: generate -model %s -prompt \"…\"", filepath.Join(out, "final_model"))
+	r.infof("to have it write: %s -model %s -prompt \"…\"", generateCommand(), filepath.Join(out, "final_model"))
 	r.infof("%s; to go on from here, run the same command with%s -set max_steps=%d", strings.Join(where, ", "), strings.TrimPrefix(r.withResume(), " with"), 2*r.totalSteps)
+}
+
+// generateCommand is how to call cmd/generate: by its path where it was built beside this program.
+func generateCommand() string {
+	if program, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(program), "generate")
+		if _, err := os.Stat(beside); err == nil {
+			if here, err := os.Getwd(); err == nil {
+				if relative, err := filepath.Rel(here, beside); err == nil && !strings.HasPrefix(relative, "..") {
+					return relative
+				}
+			}
+			return beside
+		}
+	}
+	return "go run ./cmd/generate"
 }
 
 // withResume is what to add to a command that would not resume by itself.

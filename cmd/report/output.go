@@ -12,6 +12,9 @@ import (
 
 // writeFile writes beside path, syncs and renames: whoever has the old file open keeps it, and a full disk leaves it.
 func writeFile(path string, write func(io.Writer) error) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return &outputError{fmt.Errorf("%s: is there and is not a file", path)}
+	}
 	temporary := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.tmp-%d", filepath.Base(path), os.Getpid()))
 	err := writeSynced(temporary, write)
 	if err == nil {

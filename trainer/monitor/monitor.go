@@ -51,7 +51,8 @@ type Monitor struct {
 
 type watchedSink struct {
 	Sink
-	failure error // of the last call
+	first    error // of the calls that failed
+	failures int
 }
 
 // New returns a Monitor over the sinks; it owns them, and Close closes them.
@@ -63,7 +64,7 @@ func New(log *logrus.Logger, sinks ...Sink) *Monitor {
 	return m
 }
 
-// Record hands r to every sink. A sink that fails is warned about once, and again only after it had recovered; the others
+// Record hands r to every sink. A sink that fails is warned about once, and at the end it is said how often it did; the others
 // get r all the same. A zero r.Time becomes the present.
 func (m *Monitor) Record(r Record) {
 	if r.Time.IsZero() {
@@ -91,19 +92,22 @@ func (m *Monitor) Sync() {
 // Close closes every sink.
 func (m *Monitor) Close() {
 	m.each(Sink.Close)
+	for _, s := range m.sinks {
+		if s.failures > 1 {
+			m.log.Warnf("%v (%d times in this session)", s.first, s.failures)
+		}
+	}
 }
 
 func (m *Monitor) each(do func(Sink) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range m.sinks {
-		err := do(s.Sink)
-		switch {
-		case err != nil && s.failure == nil:
-			m.log.Warnf("%v (the run goes on)", err)
-		case err == nil && s.failure != nil:
-			m.log.Infof("written again after: %v", s.failure)
+		if err := do(s.Sink); err != nil {
+			if s.failures++; s.failures == 1 {
+				s.first = err
+				m.log.Warnf("%v (the run goes on)", err)
+			}
 		}
-		s.failure = err
 	}
 }
