@@ -223,6 +223,13 @@ find_program() {
 	fi
 }
 
+# check_keys has train read the first run's settings: a key that it does not know would fail every run.
+check_keys() {
+	local complaint
+	arguments "${runs[0]}"
+	complaint=$("$train" "${args[@]}" -print-config 2>&1 >/dev/null) || [[ $complaint != *'unknown key'* ]] || die "${complaint#train: }"
+}
+
 # start begins a run in a process group of its own, so that a Ctrl-C reaches it from here alone, once.
 start() {
 	local name=$1
@@ -339,7 +346,8 @@ main() {
 	train=${TRAIN-} report=${REPORT-}
 	find_program train train
 	find_program report report
-	mkdir -p -- "$out/runs" "$out/logs" "$out/state" || die "$out: cannot be made" 1
+	check_keys
+	mkdir -p -- "$out/runs" "$out/logs" "$out/state" 2>/dev/null || die "$out: cannot be made" 1
 	# The runs inherit the lock: it is held until the last of them has ended, even if this script is killed.
 	exec 9>"$out/state/lock" || die "$out/state/lock: cannot be written" 1
 	flock -n 9 || die "$out: another sweep, or a run that one left, is at work in it" 1

@@ -21,6 +21,7 @@ import (
 // fakeTrain takes as many steps as the setting steps says, 0.05 s each, 2 unless set. It notes each call in $CALLS.
 const fakeTrain = `#!/usr/bin/env bash
 for a in "$@"; do [[ $a == *=* ]] && declare "v_${a%%=*}=${a#*=}"; done
+[[ " $* " != *' -print-config '* ]] || { [[ -z ${v_mod-} ]] || { echo 'train: -set: mod: unknown key; did you mean mode?' >&2; exit 2; }; exit 0; }
 dir=${v_output_dir#\'} dir=${dir%\'} dir=${dir//\'\'/\'}
 printf '%s\n' "$*" >>"$CALLS"
 case ${v_mode-} in
@@ -313,6 +314,7 @@ func TestSweepRefusesWhatMakesNoSense(t *testing.T) {
 		{"-o: a value is missing", "a=1 -o"},
 		{"-- -dry-run: not in a sweep", "a=1 -- -dry-run"},
 		{"-config: none: no such file", "a=1 -config none"},
+		{"-set: mod: unknown key; did you mean mode?", "mod=1,2"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
 			s := newSweeper(t)
