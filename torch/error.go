@@ -7,7 +7,10 @@ package torch
 */
 import "C"
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Kind says what sort of thing went wrong.
 type Kind byte
@@ -70,8 +73,12 @@ func asError(text *C.char) *Error {
 var advice = []string{"\nException raised from", "\nCUDA kernel errors might be asynchronously", "\nSearch for `", "\nFor debugging consider passing",
 	"\nCompile with `", " If reserved but unallocated memory is large"}
 
+// place begins libtorch's message of too little memory for a tensor: where in its source that was found.
+var place = regexp.MustCompile(`^\[enforce fail at [^\]]*\] \S+ == \S+ (DefaultCPUAllocator: )?`)
+
 // oneLine keeps a message on one line and drops the advice.
 func oneLine(s string) string {
+	s = place.ReplaceAllString(s, "")
 	for _, begin := range advice {
 		s, _, _ = strings.Cut(s, begin)
 	}

@@ -9,6 +9,8 @@ func TestMessagesLoseTheirAdvice(t *testing.T) {
 			"CUDA error: an illegal memory access was encountered"},
 		{"CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 3.81 GiB of which 1.2 GiB is free. If reserved but unallocated memory is large try setting PYTORCH_CUDA_ALLOC_CONF=…",
 			"CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 3.81 GiB of which 1.2 GiB is free."},
+		{"[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 1152921504606846976 bytes. Error code 12 (Cannot allocate memory)",
+			"can't allocate memory: you tried to allocate 1152921504606846976 bytes. Error code 12 (Cannot allocate memory)"},
 		{"two\n lines", "two lines"},
 	} {
 		if got := oneLine(c.message); got != c.want {

@@ -5,7 +5,10 @@ package trainer
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"frugal/torch"
 	"frugal/trainer/gpt2"
@@ -57,7 +60,12 @@ func (r *run) openLive() monitor.Sink {
 		r.logger.Warnf("%v; training goes on without the live page", err)
 		return nil
 	}
-	r.infof("live page: %s", server.URL())
+	if address, _, secret := strings.Cut(server.URL(), "?token="); secret { // train.log can be read by others
+		monitor.LogToFile(r.logger, logrus.InfoLevel, "live page: "+address+" with the token that only the terminal showed")
+		fmt.Fprintf(r.console, "live page, for whoever has this address: %s\n", server.URL())
+	} else {
+		r.infof("live page: %s", address)
+	}
 	return server
 }
 

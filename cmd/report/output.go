@@ -4,8 +4,10 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -29,6 +31,9 @@ func writeFile(path string, write func(io.Writer) error) error {
 
 func writeSynced(path string, write func(io.Writer) error) error {
 	file, err := os.Create(path)
+	if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
+		return failed.Err // the caller names the file; path is a temporary one
+	}
 	if err != nil {
 		return err
 	}

@@ -62,6 +62,14 @@ func (m *Model) checkGenerate(prompt []int64, n int, s Sampling) error {
 	return m.CheckPrompt(prompt, s)
 }
 
+// tokens counts a prompt's: an empty one begins with the end token.
+func tokens(prompt []int64) string {
+	if len(prompt) <= 1 {
+		return "1 token"
+	}
+	return fmt.Sprintf("%d tokens", len(prompt))
+}
+
 // CheckPrompt says why a prompt cannot be continued, before Generate does.
 func (m *Model) CheckPrompt(prompt []int64, s Sampling) error {
 	if len(prompt) == 0 && (s.EndToken < 0 || s.EndToken >= int64(m.VocabSize)) {
@@ -76,9 +84,9 @@ func (m *Model) CheckPrompt(prompt []int64, s Sampling) error {
 	case max(1, len(prompt)) < limit:
 		return nil
 	case limit == m.MaxPositionEmbeddings:
-		return fmt.Errorf("the prompt has %d tokens; the model has %d positions, of which one at least must be left", max(1, len(prompt)), limit)
+		return fmt.Errorf("the prompt has %s; the model has %d positions, of which one at least must be left", tokens(prompt), limit)
 	default:
-		return fmt.Errorf("the prompt has %d tokens, which leaves nothing of a length of %d with the prompt included", max(1, len(prompt)), limit)
+		return fmt.Errorf("the prompt has %s, which leaves nothing of a length of %d with the prompt included", tokens(prompt), limit)
 	}
 }
 

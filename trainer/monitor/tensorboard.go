@@ -63,8 +63,8 @@ const eventFilePrefix = "events.out.tfevents."
 var eventFiles atomic.Int64
 
 // OpenTensorBoard begins an event file in dir, making the directory. With resumeStep ≥ 0 what the event files of earlier
-// sessions of the same runID hold past that step is cut. With resumeStep < 0 they stay as they are, but TensorBoard no longer
-// shows them: two runs in one directory are one run to it.
+// sessions of the same runID hold past that step is cut. With resumeStep < 0 they stay as they are, and TensorBoard no longer
+// shows their scalars and histograms, but goes on showing their texts and hparams: two runs in one directory are one run to it.
 func OpenTensorBoard(fsys vfs.FS, dir, runID string, resumeStep int64) (Sink, error) {
 	if err := fsys.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("tensorboard: %w", err)
