@@ -225,4 +225,4 @@ func (n notebook) take(events []event) (lastID string) {
 }
 
 // ownID is the id of the run that serves.
-func (b *bench) ownID() string { return b.library.list()[0].ID }
+func (b *bench) ownID() string { return b.shelf.list()[0].ID }

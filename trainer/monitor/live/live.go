@@ -42,11 +42,11 @@ type Options struct {
 
 // Server is the running page. It is a monitor.Sink, to stand behind the one of metrics.jsonl: Write says that the file grew.
 type Server struct {
-	library *library
-	guard   *guard
-	assets  map[string]asset
-	url     string
-	pace    pace
+	shelf  *shelf
+	guard  *guard
+	assets map[string]asset
+	url    string
+	pace   pace
 
 	http        *http.Server
 	served      chan struct{} // closed when the server has ended
@@ -89,7 +89,7 @@ func open(o Options, p pace) (*Server, error) {
 	}
 	address := listener.Addr().(*net.TCPAddr)
 	s := &Server{
-		library: newLibrary(o.FS, dir), guard: newGuard(host, address), assets: loadAssets(), pace: p,
+		shelf: newShelf(o.FS, dir), guard: newGuard(host, address), assets: loadAssets(), pace: p,
 		served: make(chan struct{}), closing: make(chan struct{}), grown: make(chan struct{}),
 	}
 	s.url = pageURL(host, address, s.guard.token)

@@ -269,7 +269,7 @@ func TestAHugeDirectoryIsLookedThroughInPart(t *testing.T) {
 	for i := range maxRuns + 20 {
 		appendTo(t, filepath.Join(root, "run", string(rune('a'+i%26))+strings.Repeat("x", i/26), metricsName), line("train", 1, ""))
 	}
-	l := newLibrary(osFS(), filepath.Join(root, "own"))
+	l := newShelf(osFS(), filepath.Join(root, "own"))
 	if n := len(l.list()); n != 1+maxRuns {
 		t.Errorf("%d runs, want %d", n, 1+maxRuns)
 	}

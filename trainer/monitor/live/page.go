@@ -72,5 +72,5 @@ func (s *Server) serveAsset(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serveRuns(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	json.NewEncoder(w).Encode(map[string]any{"now": time.Now().UnixMilli(), "runs": s.library.list()}) // an error is the client's
+	json.NewEncoder(w).Encode(map[string]any{"now": time.Now().UnixMilli(), "runs": s.shelf.list()}) // an error is the client's
 }

@@ -90,7 +90,7 @@ func (s *Server) followers(r *http.Request) (followers []follower, problem strin
 		return nil, fmt.Sprintf("between 1 and %d runs", maxFollowed)
 	}
 	for i, id := range ids {
-		path, ok := s.library.find(id)
+		path, ok := s.shelf.find(id)
 		if !ok {
 			return nil, "there is no such run (any more)"
 		}
@@ -182,7 +182,7 @@ func (st *stream) catchUp() error {
 // sendPiece sends a file's next lines; more is false where there were none. A file that cannot be read now is one without
 // news.
 func (st *stream) sendPiece(f *follower) (more bool, err error) {
-	piece, err := readLines(st.server.library.fs, f.path, f.position)
+	piece, err := readLines(st.server.shelf.fs, f.path, f.position)
 	if err != nil || piece.next == f.position && !piece.reset {
 		return false, nil
 	}

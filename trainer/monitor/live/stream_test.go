@@ -85,8 +85,8 @@ func TestAfterABreakOnlyWhatIsMissingComes(t *testing.T) {
 	b := serve(t, "127.0.0.1:0")
 	id, other := b.ownID(), filepath.Join(filepath.Dir(b.dir), "other", metricsName)
 	appendTo(t, other, line("train", 1, `,"other":1`))
-	otherID := newLibrary(osFS(), b.dir).list()[1].ID
-	b.library.looked = b.library.looked.Add(-maxAge)
+	otherID := newShelf(osFS(), b.dir).list()[1].ID
+	b.shelf.looked = b.shelf.looked.Add(-maxAge)
 	var own, others strings.Builder
 	others.WriteString(line("train", 1, `,"other":1`))
 	book, lastID := notebook{}, ""
@@ -153,7 +153,7 @@ func TestALookedAtRunThatStartsAnewIsNoticed(t *testing.T) {
 	b := serve(t, "127.0.0.1:0")
 	other := filepath.Join(filepath.Dir(b.dir), "other", metricsName)
 	appendTo(t, other, line("train", 1, "")+line("train", 2, ""))
-	id := b.library.list()[1].ID
+	id := b.shelf.list()[1].ID
 	book, p := notebook{}, b.follow("", id)
 	book.take(p.until("ready"))
 	if err := os.Rename(other, other+".1"); err != nil {

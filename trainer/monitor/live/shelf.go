@@ -36,8 +36,8 @@ type runInfo struct {
 	path     string
 }
 
-// library knows the runs by an id that says nothing of where they lie: no request names a path.
-type library struct {
+// shelf knows the runs by an id that says nothing of where they lie: no request names a path.
+type shelf struct {
 	fs   vfs.FS
 	own  string // the run's directory
 	root string
@@ -47,12 +47,12 @@ type library struct {
 	looked time.Time
 }
 
-func newLibrary(fsys vfs.FS, own string) *library {
-	return &library{fs: fsys, own: own, root: filepath.Dir(own)}
+func newShelf(fsys vfs.FS, own string) *shelf {
+	return &shelf{fs: fsys, own: own, root: filepath.Dir(own)}
 }
 
 // list returns the runs, this one first, the others in the order of depth and name.
-func (l *library) list() []runInfo {
+func (l *shelf) list() []runInfo {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.runs == nil || time.Since(l.looked) > maxAge {
@@ -63,7 +63,7 @@ func (l *library) list() []runInfo {
 }
 
 // find returns the path of the metrics.jsonl of the run of this id.
-func (l *library) find(id string) (path string, ok bool) {
+func (l *shelf) find(id string) (path string, ok bool) {
 	for _, run := range l.list() {
 		if run.ID == id {
 			return run.path, true
@@ -73,7 +73,7 @@ func (l *library) find(id string) (path string, ok bool) {
 }
 
 // others walks the directories below root, the near ones first. Symbolic links are not followed: they lead anywhere.
-func (l *library) others() []runInfo {
+func (l *shelf) others() []runInfo {
 	var runs []runInfo
 	type place struct {
 		dir   string
@@ -100,7 +100,7 @@ func (l *library) others() []runInfo {
 	return runs
 }
 
-func (l *library) info(dir string) runInfo {
+func (l *shelf) info(dir string) runInfo {
 	id := sha256.Sum256([]byte(dir))
 	run := runInfo{ID: hex.EncodeToString(id[:8]), Own: dir == l.own, path: filepath.Join(dir, metricsName)}
 	if name, err := filepath.Rel(l.root, dir); err == nil {
