@@ -10,12 +10,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"golang.org/x/term"
 
+	"frugal/cmd/internal/program"
 	"frugal/torch"
 	"frugal/trainer/gpt2"
 )
@@ -36,16 +36,8 @@ Exit codes: 0 done; 1 failed; 2 bad usage; 3 out of memory; 129, 130, 143 interr
 `
 
 func main() {
-	defer func() { // a bug of this program: one line, not a stack
-		if os.Getenv("FRUGAL_TEST_STACK") != "" {
-			return
-		}
-		if v := recover(); v != nil {
-			text, _, _ := strings.Cut(fmt.Sprint(v), "\n")
-			os.Exit(fail(os.Stderr, 1, "internal error: %s (FRUGAL_TEST_STACK=1 shows where; please report it)", text))
-		}
-	}()
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	torch.ErrorStacks(program.Debug())
+	program.Run("generate", func() int { return run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr) })
 }
 
 // options are the flags.
@@ -89,7 +81,7 @@ func run(args []string, stdin, stdout *os.File, stderr io.Writer) int {
 	flags.Visit(func(f *flag.Flag) { o.hasPrompt = o.hasPrompt || f.Name == "prompt" })
 	switch {
 	case *version:
-		fmt.Fprintf(stdout, "frugal %s, libtorch %s, %s, %s/%s\n", buildVersion(), torch.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		fmt.Fprintf(stdout, "frugal %s, libtorch %s, %s, %s/%s\n", program.Version(), torch.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return 0
 	case flags.NArg() > 0:
 		return fail(stderr, 2, "unexpected argument %q (a prompt of several words needs quotes; generate -help lists the flags)", flags.Arg(0))
@@ -165,26 +157,5 @@ func report(stderr io.Writer, err error) int {
 }
 
 func fail(stderr io.Writer, code int, format string, a ...any) int {
-	for line := range strings.Lines(fmt.Sprintf(format, a...)) {
-		fmt.Fprintf(stderr, "generate: %s\n", strings.TrimSuffix(line, "\n"))
-	}
-	return code
-}
-
-// buildVersion is the module's version, or the commit that the program was built from.
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(unknown)"
-	}
-	version := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && (version == "" || version == "(devel)") {
-			version = s.Value[:min(12, len(s.Value))]
-		}
-	}
-	if version == "" {
-		version = "(devel)"
-	}
-	return version
+	return program.Fail(stderr, "generate", code, format, a...)
 }

@@ -9,9 +9,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"strings"
 	"time"
+
+	"frugal/cmd/internal/program"
 )
 
 const usage = `Lay trainings side by side: what differs, curves, speed, memory, final losses, samples.
@@ -42,16 +42,7 @@ func (e *outputError) Error() string { return e.err.Error() }
 func (e *outputError) Unwrap() error { return e.err }
 
 func main() {
-	defer func() { // a bug of this program: one line, not a stack
-		if os.Getenv("FRUGAL_TEST_STACK") != "" {
-			return
-		}
-		if v := recover(); v != nil {
-			text, _, _ := strings.Cut(fmt.Sprint(v), "\n")
-			os.Exit(fail(os.Stderr, 1, fmt.Errorf("internal error: %s (FRUGAL_TEST_STACK=1 shows where; please report it)", text)))
-		}
-	}()
-	os.Exit(command(os.Args[1:], os.Stdout, os.Stderr))
+	program.Run("report", func() int { return command(os.Args[1:], os.Stdout, os.Stderr) })
 }
 
 // options are what the command line says.
@@ -88,7 +79,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case *version:
-		fmt.Fprintln(stdout, "frugal", buildVersion())
+		fmt.Fprintln(stdout, "frugal", program.Version())
 		return 0
 	case len(args) == 0:
 		help(stderr)
@@ -192,16 +183,5 @@ func exitCode(err error) int {
 }
 
 func fail(stderr io.Writer, code int, err error) int {
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(stderr, "report: %s\n", strings.TrimSuffix(line, "\n"))
-	}
-	return code
-}
-
-// buildVersion is the module's version, which holds the commit that the program was built from.
-func buildVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
+	return program.Fail(stderr, "report", code, "%v", err)
 }

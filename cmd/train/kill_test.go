@@ -77,7 +77,7 @@ func (k *killer) run(t *testing.T) {
 func (k *killer) session(t *testing.T, dir string, after time.Duration) (killed bool) {
 	t.Helper()
 	var stderr strings.Builder
-	command := program(dir, dir, k.args...)
+	command := trainCommand(dir, dir, k.args...)
 	command.Stderr = &stderr
 	if err := command.Start(); err != nil {
 		t.Fatal(err)

@@ -10,12 +10,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"frugal/cmd/internal/program"
 	"frugal/torch"
 	"frugal/trainer"
 	"frugal/trainer/config"
@@ -33,18 +33,8 @@ writable; 129, 130, 143 interrupted by SIGHUP, SIGINT, SIGTERM after saving a ch
 `
 
 func main() {
-	stacks := os.Getenv("FRUGAL_DEBUG") != ""
-	torch.ErrorStacks(stacks)
-	defer func() { // a bug of this program: one line, not a stack
-		if stacks {
-			return
-		}
-		if v := recover(); v != nil {
-			text, _, _ := strings.Cut(fmt.Sprint(v), "\n")
-			os.Exit(fail(os.Stderr, 1, "internal error: %s (FRUGAL_DEBUG=1 shows where; please report it)", text))
-		}
-	}()
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	torch.ErrorStacks(program.Debug())
+	program.Run("train", func() int { return run(os.Args[1:], os.Stdout, os.Stderr) })
 }
 
 // settings are repeated -set flags.
@@ -81,7 +71,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case *version:
-		fmt.Fprintf(stdout, "frugal %s, libtorch %s, %s, %s/%s\n", buildVersion(), torch.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		fmt.Fprintf(stdout, "frugal %s, libtorch %s, %s, %s/%s\n", program.Version(), torch.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return 0
 	case flags.NArg() > 0:
 		return fail(stderr, 2, "unexpected argument %q (train -help lists the flags)", flags.Arg(0))
@@ -108,7 +98,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	ctx, signals := watchSignals(stderr)
-	o := trainer.Options{Config: c, Choices: choices, Version: buildVersion(), Stderr: stderr, Signals: signals}
+	o := trainer.Options{Config: c, Choices: choices, Version: program.Version(), Stderr: stderr, Signals: signals}
 	if *dryRun {
 		return report(stderr, trainer.DryRun(ctx, o, stdout))
 	}
@@ -178,26 +168,5 @@ func needsLess(err error) string {
 }
 
 func fail(stderr io.Writer, code int, format string, a ...any) int {
-	for line := range strings.Lines(fmt.Sprintf(format, a...)) {
-		fmt.Fprintf(stderr, "train: %s\n", strings.TrimSuffix(line, "\n"))
-	}
-	return code
-}
-
-// buildVersion is the module's version, or the commit that the program was built from.
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(unknown)"
-	}
-	version := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && (version == "" || version == "(devel)") {
-			version = s.Value[:min(12, len(s.Value))]
-		}
-	}
-	if version == "" {
-		version = "(devel)"
-	}
-	return version
+	return program.Fail(stderr, "train", code, format, a...)
 }

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// program returns a command that runs train in dir, with the caches below home and no FRUGAL_ variable.
-func program(dir, home string, args ...string) *exec.Cmd {
+// trainCommand returns a command that runs train in dir, with the caches below home and no FRUGAL_ variable.
+func trainCommand(dir, home string, args ...string) *exec.Cmd {
 	command := exec.Command("train", args...) // testscript.Main has put it on the path
 	command.Dir = dir
 	for _, variable := range os.Environ() {
@@ -37,7 +37,7 @@ func workplace(t *testing.T) string {
 // train runs the program to its end and returns its exit code and what it wrote to standard error.
 func train(t *testing.T, dir string, args ...string) (code int, stderr string) {
 	t.Helper()
-	command := program(dir, dir, args...)
+	command := trainCommand(dir, dir, args...)
 	var stdoutText, stderrText bytes.Buffer
 	command.Stdout, command.Stderr = &stdoutText, &stderrText
 	code = exitCode(command.Run())

@@ -30,10 +30,12 @@ type row struct {
 
 // arrows is the whole house. A package that is not here has no place in it yet: add the row, with its reason, first.
 var arrows = map[string]row{
-	"cmd/train": {"trainer trainer/config torch", "flags, signals and exit codes: torch.Error's kind is exit code 3, torch.Version is in -version"},
-	"cmd/generate": {"trainer trainer/config trainer/gpt2 trainer/tokenizer torch",
+	"cmd/train": {"cmd/internal/program trainer trainer/config torch", "flags, signals and exit codes: torch.Error's kind is exit code 3, torch.Version is in -version"},
+	"cmd/generate": {"cmd/internal/program trainer trainer/config trainer/gpt2 trainer/tokenizer torch",
 		"opens one model and samples from it, without a run around it"},
-	"cmd/report": {"trainer/config trainer/monitor trainer/monitor/web", "reads what runs have logged: it must start without libtorch"},
+	"cmd/report": {"cmd/internal/program trainer/config trainer/monitor trainer/monitor/web", "reads what runs have logged: it must start without libtorch"},
+
+	"cmd/internal/program": {"", "how the programs end, say an error and name their version"},
 
 	"trainer": {"torch corpus trainer/gpt2 trainer/distill trainer/config trainer/tokenizer trainer/data trainer/curriculum " +
 		"trainer/safetensors trainer/checkpoint trainer/monitor trainer/monitor/live " + vfs, "the one place where the parts meet"},
