@@ -23,7 +23,7 @@ build: compiler libtorch ## the programs, in bin/
 	go build -o bin/ ./cmd/...
 
 # The quick ones first; nothing is hidden, and the last lines are go test's.
-test: compiler libtorch pure race lint native collector ## everything that must hold before a change lands
+test: build pure race lint native collector ## everything that must hold before a change lands
 
 pure: ## tests of what needs no libtorch, with cgo off
 	CGO_ENABLED=0 go test $(PURE)

@@ -50,8 +50,6 @@ const char* ft_sub(ft_tensor a, ft_tensor b, ft_tensor* out);
 const char* ft_mul(ft_tensor a, ft_tensor b, ft_tensor* out);
 const char* ft_mul_(ft_tensor a, ft_tensor b);
 const char* ft_mul_scalar(ft_tensor a, double b, ft_tensor* out);
-const char* ft_mul_scalar_(ft_tensor a, double b);
-const char* ft_div(ft_tensor a, ft_tensor b, ft_tensor* out);
 const char* ft_fill_(ft_tensor a, double value);
 const char* ft_reciprocal(ft_tensor a, ft_tensor* out);
 const char* ft_exp_(ft_tensor a);

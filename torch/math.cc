@@ -4,7 +4,6 @@
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/clamp_min.h>
-#include <ATen/ops/div.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/ge.h>
 #include <ATen/ops/log_softmax.h>
@@ -31,10 +30,6 @@ const char* ft_mul(ft_tensor a, ft_tensor b, ft_tensor* out) { FT_GUARD(*out = g
 const char* ft_mul_(ft_tensor a, ft_tensor b) { FT_GUARD(get(a).mul_(get(b))) }
 
 const char* ft_mul_scalar(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out = give(at::mul(get(a), scalar(a, b)))) }
-
-const char* ft_mul_scalar_(ft_tensor a, double b) { FT_GUARD(get(a).mul_(scalar(a, b))) }
-
-const char* ft_div(ft_tensor a, ft_tensor b, ft_tensor* out) { FT_GUARD(*out = give(at::div(get(a), get(b)))) }
 
 const char* ft_fill_(ft_tensor a, double value) { FT_GUARD(get(a).fill_(value)) }
 

@@ -18,10 +18,6 @@ package torch
 #cgo nocallback ft_mul_
 #cgo noescape ft_mul_scalar
 #cgo nocallback ft_mul_scalar
-#cgo noescape ft_mul_scalar_
-#cgo nocallback ft_mul_scalar_
-#cgo noescape ft_div
-#cgo nocallback ft_div
 #cgo noescape ft_fill_
 #cgo nocallback ft_fill_
 #cgo noescape ft_reciprocal
@@ -99,19 +95,6 @@ func (t *Tensor) Mul_(other *Tensor) *Tensor {
 func (t *Tensor) MulScalar(v float64) *Tensor {
 	var out C.ft_tensor
 	check(C.ft_mul_scalar(t.p(), C.double(v), &out))
-	return wrap(out)
-}
-
-// MulScalar_ multiplies each element by v.
-func (t *Tensor) MulScalar_(v float64) *Tensor {
-	check(C.ft_mul_scalar_(t.p(), C.double(v)))
-	return t
-}
-
-// Div is the elementwise quotient, broadcasting.
-func (t *Tensor) Div(other *Tensor) *Tensor {
-	var out C.ft_tensor
-	check(C.ft_div(t.p(), other.p(), &out))
 	return wrap(out)
 }
 

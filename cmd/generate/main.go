@@ -2,13 +2,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
 	"strings"
 	"syscall"
@@ -92,7 +90,7 @@ func run(args []string, stdin, stdout *os.File, stderr io.Writer) int {
 	if err := o.check(); err != nil {
 		return fail(stderr, 2, "%v", err)
 	}
-	ctx, signals := watchSignals()
+	ctx, signals := program.WatchSignals(func(syscall.Signal) {})
 	s := session{options: o, stdin: stdin, stdout: stdout, stderr: stderr, asks: term.IsTerminal(int(stdin.Fd())), shows: term.IsTerminal(int(stdout.Fd()))}
 	err := s.run(ctx)
 	select {
@@ -121,24 +119,6 @@ func (o *options) check() error {
 		return fmt.Errorf("-%s", strings.Replace(strings.Replace(err.Error(), "_", "-", 1), " is ", ": ", 1))
 	}
 	return nil
-}
-
-// watchSignals hands on the first signal and cancels ctx, which ends generation after the token in hand. A second signal ends
-// the process.
-func watchSignals() (context.Context, <-chan os.Signal) {
-	ctx, cancel := context.WithCancel(context.Background())
-	arrived, first := make(chan os.Signal, 2), make(chan os.Signal, 1)
-	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM} {
-		if !signal.Ignored(s) {
-			signal.Notify(arrived, s)
-		}
-	}
-	go func() {
-		first <- <-arrived
-		cancel()
-		os.Exit(128 + int((<-arrived).(syscall.Signal)))
-	}()
-	return ctx, first
 }
 
 // report prints an error and gives its exit code.

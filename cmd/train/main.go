@@ -2,7 +2,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -97,7 +96,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		stdout.Write(text)
 		return 0
 	}
-	ctx, signals := watchSignals(stderr)
+	signal.Ignore(syscall.SIGPIPE) // a reader of the log that goes away must not end the run
+	ctx, signals := program.WatchSignals(func(second syscall.Signal) {
+		fail(stderr, 0, "stopped at once by a second signal (%s), without saving", unix.SignalName(second))
+	})
 	o := trainer.Options{Config: c, Choices: choices, Version: program.Version(), Stderr: stderr, Signals: signals}
 	if *dryRun {
 		return report(stderr, trainer.DryRun(ctx, o, stdout))
@@ -109,26 +111,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 func given(flags *flag.FlagSet, name string) (found bool) {
 	flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
 	return found
-}
-
-// watchSignals hands on the first signal, on which the run stops after the step in hand, and cancels ctx, which ends the
-// preparation of data at once. A second signal ends the process.
-func watchSignals(stderr io.Writer) (context.Context, <-chan os.Signal) {
-	ctx, cancel := context.WithCancel(context.Background())
-	arrived, first := make(chan os.Signal, 2), make(chan os.Signal, 1)
-	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM} {
-		if !signal.Ignored(s) { // nohup, or a shell's background job: they asked for it to go on
-			signal.Notify(arrived, s)
-		}
-	}
-	signal.Ignore(syscall.SIGPIPE) // a reader of the log that goes away must not end the run
-	go func() {
-		first <- <-arrived
-		cancel()
-		second := (<-arrived).(syscall.Signal)
-		os.Exit(fail(stderr, 128+int(second), "stopped at once by a second signal (%s), without saving", unix.SignalName(second)))
-	}()
-	return ctx, first
 }
 
 // report prints an error and gives its exit code.

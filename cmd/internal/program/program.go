@@ -1,12 +1,15 @@
-// Package program is what the programs have in common: how they end on a bug, how they say an error, which version they are.
+// Package program is what the programs have in common: how they end on a bug or a signal, how they say an error, which version they are.
 package program
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"strings"
+	"syscall"
 )
 
 // Debug says whether FRUGAL_DEBUG asks for stacks.
@@ -50,4 +53,24 @@ func Version() string {
 		version = "(devel)"
 	}
 	return version
+}
+
+// WatchSignals hands on the first of SIGHUP, SIGINT and SIGTERM and cancels ctx: the program is to end in its own time. On a
+// second one it calls last and ends the process with 128 and the signal's number.
+func WatchSignals(last func(second syscall.Signal)) (ctx context.Context, first <-chan os.Signal) {
+	ctx, cancel := context.WithCancel(context.Background())
+	arrived, handed := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM} {
+		if !signal.Ignored(s) { // nohup, or a shell's background job: they asked for it to go on
+			signal.Notify(arrived, s)
+		}
+	}
+	go func() {
+		handed <- <-arrived
+		cancel()
+		second := (<-arrived).(syscall.Signal)
+		last(second)
+		os.Exit(128 + int(second))
+	}()
+	return ctx, handed
 }

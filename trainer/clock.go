@@ -1,0 +1,49 @@
+package trainer
+
+// What the loop measures with: memory, and a stopwatch.
+
+import (
+	"time"
+
+	"frugal/torch"
+	"frugal/trainer/monitor"
+)
+
+// memoryFields are the device's and the process's memory.
+func memoryFields(device torch.Device, stats monitor.SystemStats) []monitor.Field {
+	var f []monitor.Field
+	if m, err := torch.MemoryStats(device); err == nil {
+		f = append(f, monitor.Field{Name: "gpu_memory_allocated_bytes", Value: m.Allocated},
+			monitor.Field{Name: "gpu_memory_reserved_bytes", Value: m.Reserved},
+			monitor.Field{Name: "peak_memory_bytes", Value: m.AllocatedPeak})
+	} else if peak := peakResidentBytes(); peak > 0 {
+		f = append(f, monitor.Field{Name: "peak_memory_bytes", Value: peak})
+	}
+	return append(f, stats.Fields()...)
+}
+
+// stopwatch times laps without the evaluations and saves in them, and epochs with them.
+type stopwatch struct {
+	start, epochStart time.Time
+	step, tokens      int64 // step of the last lap, tokens since then
+	excluded          time.Duration
+}
+
+func newStopwatch(step int64) *stopwatch {
+	now := time.Now()
+	return &stopwatch{start: now, epochStart: now, step: step}
+}
+
+// lap is the time since the last lap and the steps done in it.
+func (s *stopwatch) lap(step int64) (seconds float64, steps int64) {
+	now := time.Now()
+	seconds, steps = (now.Sub(s.start) - s.excluded).Seconds(), step-s.step
+	s.start, s.step, s.excluded = now, step, 0
+	return seconds, steps
+}
+
+func (s *stopwatch) exclude(d time.Duration) { s.excluded += d }
+
+func (s *stopwatch) epoch() float64 { return time.Since(s.epochStart).Seconds() }
+
+func (s *stopwatch) beginEpoch() { s.epochStart = time.Now() }
