@@ -219,6 +219,17 @@ func (d *Dataset) makeFingerprint() string {
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
+// RowsFingerprint is the hex SHA-256 of everything that decides which ids the training row of a number holds: what is kept
+// by a row's number fits a dataset of the same fingerprint, whatever its order and its batches.
+func (d *Dataset) RowsFingerprint() string {
+	o, h := d.options, sha256.New()
+	for _, c := range d.caches {
+		fmt.Fprintf(h, "%x\n", c.header.payload)
+	}
+	fmt.Fprintf(h, "rows of end %d fraction %v packing %t positions %d\n", o.EndToken, o.EvalFraction, o.Packing, o.Positions)
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
 // Train counts what is trained on.
 func (d *Dataset) Train() Split { return d.trainSplit }
 

@@ -18,6 +18,7 @@ type Batch struct {
 	Rows, Length int
 	InputIDs     []int64 // [Rows, Length]
 	Lengths      []int32 // [Rows], ids without the padding
+	Numbers      []int   // [Rows], each row's number among the rows that are trained on, or evaluated, whatever their order
 	Targets      int64
 	Bytes        int64 // of the targets' text, the end token's none; 0 where the Encoder is no TokenSizer
 }
@@ -66,17 +67,35 @@ func (d *Dataset) EvalBatch(i int) (*Batch, error) {
 	if i < 0 || i >= d.EvalBatches() {
 		return nil, fmt.Errorf("data: no evaluation batch %d of %d", i, d.EvalBatches())
 	}
-	var numbers []int
-	for n := i * d.options.BatchSize; n < min((i+1)*d.options.BatchSize, d.eval.len()); n++ {
-		numbers = append(numbers, n)
-	}
-	b := d.batch(d.eval, numbers)
+	first := i * d.options.BatchSize
+	b := d.batch(d.eval, numbered(first, min(first+d.options.BatchSize, d.eval.len())))
 	return &b, nil
+}
+
+// TrainRows counts the rows that are trained on.
+func (d *Dataset) TrainRows() int { return d.train.len() }
+
+// TrainBatch returns rows [first, end) of those that are trained on, by their numbers: not in an epoch's order.
+func (d *Dataset) TrainBatch(first, end int) (*Batch, error) {
+	if first < 0 || first >= end || end > d.train.len() {
+		return nil, fmt.Errorf("data: no training rows %d to %d of %d", first, end, d.train.len())
+	}
+	b := d.batch(d.train, numbered(first, end))
+	return &b, nil
+}
+
+// numbered is first, first+1, … end-1.
+func numbered(first, end int) []int {
+	numbers := make([]int, end-first)
+	for i := range numbers {
+		numbers[i] = first + i
+	}
+	return numbers
 }
 
 // batch reads rows and pads them to the longest.
 func (d *Dataset) batch(r rows, numbers []int) Batch {
-	b := Batch{Rows: len(numbers), Lengths: make([]int32, len(numbers))}
+	b := Batch{Rows: len(numbers), Lengths: make([]int32, len(numbers)), Numbers: numbers}
 	for i, number := range numbers {
 		_, length := r.at(number)
 		b.Lengths[i] = int32(length)
