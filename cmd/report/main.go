@@ -16,13 +16,14 @@ import (
 
 const usage = `Lay trainings side by side: what differs, curves, speed, memory, final losses, samples.
 
-  report DIR… [-o FILE.html] [-png DIR] [-title TEXT] [-smoothing W]
+  report DIR… [-over KEY] [-markdown] [-o FILE.html] [-png DIR] [-title TEXT] [-smoothing W]
 
 DIR is a run's output_dir; what is read is its metrics.jsonl. Without -o and -png a table goes to the terminal.
 
   report output/demo-pt                                    a table
   report output/a output/b -o report.html                  one file that needs no network
   report output/sweep/runs/* -png pictures                 loss.png, eval.png, …
+  report output/sweep/runs/* -over seed                    means and spreads of runs that differ in their seed alone
 
 `
 
@@ -52,6 +53,8 @@ type options struct {
 	png       string // directory, "" for none
 	title     string
 	smoothing float64
+	over      string // key whose values are repetitions; "" for none
+	markdown  bool
 	now       time.Time
 }
 
@@ -63,6 +66,8 @@ func command(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&o.png, "png", "", "write a picture of each chart into this `DIR`")
 	flags.StringVar(&o.title, "title", "", "the report's heading: `TEXT`")
 	flags.Float64Var(&o.smoothing, "smoothing", 0.6, "weight `W` of what went before in smoothed lines, 0 to 0.999; 0: none")
+	flags.StringVar(&o.over, "over", "", "runs that differ in this `KEY` alone, such as seed, count as one in the table and the pictures: mean, lowest and highest")
+	flags.BoolVar(&o.markdown, "markdown", false, "print the table as Markdown")
 	version := flags.Bool("version", false, "print the version")
 	help := func(w io.Writer) {
 		fmt.Fprint(w, usage)
@@ -126,8 +131,14 @@ func report(o options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	var groups []group
+	if o.over != "" {
+		if groups, err = groupRuns(runs, o.over); err != nil {
+			return err
+		}
+	}
 	if o.png != "" {
-		files, err := drawPictures(o.png, runs, o.smoothing)
+		files, err := drawPictures(o.png, runs, groups, o.smoothing)
 		if err != nil {
 			return err
 		}
@@ -136,10 +147,22 @@ func report(o options, stdout, stderr io.Writer) error {
 	switch {
 	case o.html != "":
 		return writeReport(o, runs, c, stdout, stderr)
-	case o.png == "":
-		return printTo(stdout, textTable(runs))
+	case o.png == "" || o.markdown:
+		return printTo(stdout, tableOf(o, runs, groups))
 	}
 	return nil
+}
+
+// tableOf is the table of the runs, or of the groups where there are any, for a terminal or as Markdown.
+func tableOf(o options, runs []*run, groups []group) string {
+	grid, numeric := textGrid(runs)
+	if groups != nil {
+		grid, numeric = groupGrid(groups)
+	}
+	if o.markdown {
+		return markdown(grid, numeric)
+	}
+	return align(grid, numeric)
 }
 
 // openRuns reads all runs, or says what is wrong with each that it cannot read.

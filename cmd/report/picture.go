@@ -62,8 +62,9 @@ func faint(s draw.LineStyle) draw.LineStyle {
 	return draw.LineStyle{Color: ink, Width: 0.7 * point}
 }
 
-// drawPictures writes the charts into dir, which it makes if it is absent, and returns the files.
-func drawPictures(dir string, runs []*run, smoothing float64) (files []string, err error) {
+// drawPictures writes the charts into dir, which it makes if it is absent, and returns the files. Where there are groups, a line
+// is a group's, not a run's.
+func drawPictures(dir string, runs []*run, groups []group, smoothing float64) (files []string, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, &outputError{err}
 	}
@@ -78,7 +79,11 @@ func drawPictures(dir string, runs []*run, smoothing float64) (files []string, e
 		return writeFile(path, func(w io.Writer) error { return drawPicture(w, p, lines) })
 	}
 	for _, c := range chartsOf(runs) {
-		if err := write(c.id, newPlot(c), linesOf(c, runs, smoothing)); err != nil {
+		lines := linesOf(c, runs, smoothing)
+		if groups != nil {
+			lines = groupLines(c, groups, smoothing)
+		}
+		if err := write(c.id, newPlot(c), lines); err != nil {
 			return nil, err
 		}
 	}

@@ -28,7 +28,7 @@ func TestPicturesShowEveryCurve(t *testing.T) {
 	runs := []*run{m.in(t, "a"), one.in(t, "b")}
 	nameRuns(runs)
 	dir := filepath.Join(t.TempDir(), "pictures")
-	files := must(drawPictures(dir, runs, 0.6))(t)
+	files := must(drawPictures(dir, runs, nil, 0.6))(t)
 	var names []string
 	for _, path := range files {
 		names = append(names, filepath.Base(path))

@@ -41,7 +41,7 @@ func FuzzReadEvents(f *testing.F) {
 		if err := pageTemplate.Execute(new(strings.Builder), page); err != nil {
 			t.Fatal(err)
 		}
-		textTable(runs)
+		textGrid(runs)
 	})
 }
 

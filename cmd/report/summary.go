@@ -199,10 +199,9 @@ func formatShort(x float64) string {
 	return strconv.FormatFloat(x, 'e', 1, 64)
 }
 
-// textTable is the table for a terminal.
-func textTable(runs []*run) string {
-	grid := [][]string{{"run"}}
-	numeric := []bool{false}
+// textGrid is the table for a terminal, and which of its columns are numbers.
+func textGrid(runs []*run) (grid [][]string, numeric []bool) {
+	grid, numeric = [][]string{{"run"}}, []bool{false}
 	var shown []int
 	for j, c := range columns {
 		if c.short != "" {
@@ -219,7 +218,31 @@ func textTable(runs []*run) string {
 		}
 		grid = append(grid, line)
 	}
-	return align(grid, numeric)
+	return grid, numeric
+}
+
+// markdown is the grid as a Markdown table.
+func markdown(grid [][]string, numeric []bool) string {
+	var out strings.Builder
+	row := func(cells []string) { out.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	escape := strings.NewReplacer("|", `\|`, "_", `\_`, "*", `\*`)
+	rule := make([]string, len(numeric))
+	for j, right := range numeric {
+		if rule[j] = "---"; right {
+			rule[j] = "---:"
+		}
+	}
+	for i, line := range grid {
+		cells := make([]string, len(line))
+		for j, s := range line {
+			cells[j] = escape.Replace(s)
+		}
+		row(cells)
+		if i == 0 {
+			row(rule)
+		}
+	}
+	return out.String()
 }
 
 // align pads the columns, the numeric ones on their left.
