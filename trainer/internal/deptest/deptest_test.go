@@ -57,6 +57,7 @@ var arrows = map[string]row{
 	"corpus":               {"", "embedded text"},
 
 	"trainer/internal/deptest": {"", "these rules"},
+	"docs":                     {"trainer/config trainer/monitor", "tests of the documents: keys, and figures as the program writes them"},
 	"scripts":                  {"", "tests of the scripts"},
 	"scripts/htmltext":         {"", "a filter for scripts/fetch-corpus.sh"},
 	"scripts/livereplay":       {"trainer/monitor trainer/monitor/live", "the live page without a training, for scripts/check_live.mjs"},
