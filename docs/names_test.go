@@ -97,7 +97,7 @@ func TestNamesInBackticksExist(t *testing.T) {
 	for _, list := range tests {
 		allTests = append(allTests, list...)
 	}
-	for _, name := range slices.Clone(guides) {
+	for _, name := range append(slices.Clone(guides), "course") {
 		for _, file := range []string{name + ".md", name + ".pt-BR.md"} {
 			for i, line := range readPage(t, file).prose {
 				for _, match := range codePattern.FindAllStringSubmatch(line, -1) {
@@ -113,7 +113,7 @@ func TestNamesInBackticksExist(t *testing.T) {
 						checkSetting(t, file, i+1, code)
 					case outputPattern.MatchString(code): // what a run makes
 					case pathPattern.MatchString(code) && exists("../"+code):
-					case name == "course" && slices.Contains(ofTheCourse, code):
+					case name == "course" && (slices.Contains(ofTheCourse, code) || slices.Contains(itsWords, code)):
 					case namePattern.MatchString(code) && !slices.Contains(names, code), pathPattern.MatchString(code) && !slices.Contains(names, code):
 						t.Errorf("%s:%d: %s: no such key, field or file", file, i+1, code)
 					}
@@ -182,7 +182,7 @@ func checkCommand(t *testing.T, file string, line int, command string) {
 	}
 	text := read(t, "../"+source)
 	for _, match := range flagPattern.FindAllStringSubmatch(command, -1) {
-		if !strings.Contains(text, `"`+match[1]+`"`) && !strings.Contains(text, "-"+match[1]) {
+		if !strings.Contains(text, `"`+match[1]+`"`) && !regexp.MustCompile(`[ |[]-`+match[1]+`[ |)\]]`).MatchString(text) {
 			bad("flag: -" + match[1])
 		}
 	}
