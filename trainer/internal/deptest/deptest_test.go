@@ -60,6 +60,7 @@ var arrows = map[string]row{
 	"docs":                     {"trainer/config trainer/monitor", "tests of the documents: keys, and figures as the program writes them"},
 	"scripts":                  {"", "tests of the scripts"},
 	"scripts/htmltext":         {"", "a filter for scripts/fetch-corpus.sh"},
+	"scripts/experiments/lab":  {"", "tables and pictures of the experiments, from what runs have logged"},
 	"scripts/livereplay":       {"trainer/monitor trainer/monitor/live", "the live page without a training, for scripts/check_live.mjs"},
 	"bench/tokenizer":          {"trainer/tokenizer", "the tokenizer beside others"},
 	"bench/generate":           {"torch trainer trainer/gpt2", "a model's generation beside Hugging Face's"},
