@@ -49,13 +49,6 @@ func page(height vg.Length) (*vgimg.Canvas, draw.Canvas) {
 	return canvas, draw.Crop(draw.New(canvas), 6, -10, 6, -6)
 }
 
-func writePicture(path string, canvas *vgimg.Canvas) error {
-	return create(path, func(w io.Writer) error {
-		_, err := vgimg.PngCanvas{Canvas: canvas}.WriteTo(w)
-		return err
-	})
-}
-
 // curves draws quantities of runs over the steps: a colour a run, and of several quantities the first thin.
 func curves(flags *flag.FlagSet, args []string, out io.Writer) error {
 	file := flags.String("o", "", "`FILE` for the PNG")
@@ -78,6 +71,7 @@ func curves(flags *flag.FlagSet, args []string, out io.Writer) error {
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{225}, color.Gray{225}
 	p.Add(grid)
+	p.X.Tick.Marker, p.Y.Tick.Marker = few{}, few{}
 	if *log {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades{}
 	}
@@ -158,7 +152,7 @@ func (decades) Ticks(low, high float64) (list []plot.Tick) {
 }
 
 // binsPerDecade is how finely a heat map tells magnitudes apart.
-const binsPerDecade = 6
+const binsPerDecade = 5
 
 // grid is a tensor's history as a heat map has it: the share of the elements by step and magnitude.
 type grid struct {
@@ -172,12 +166,15 @@ func (g *grid) X(c int) float64    { return g.steps[c] }
 func (g *grid) Y(r int) float64    { return float64(g.low) + (float64(r)+0.5)/binsPerDecade }
 func (g *grid) Z(c, r int) float64 { return math.Sqrt(g.shares[c][r]) } // so that few elements can be seen, too
 
+// shades is how many colours a heat map has.
+const shades = 16
+
 // blues is from white to dark blue.
 type blues struct{}
 
 func (blues) Colors() (list []color.Color) {
-	for i := range 48 {
-		x := float64(i) / 47
+	for i := range shades {
+		x := float64(i) / (shades - 1)
 		mix := func(from, to float64) uint8 { return uint8(from + (to-from)*x) }
 		list = append(list, color.NRGBA{mix(255, 8), mix(255, 48), mix(255, 107), 255})
 	}
@@ -209,7 +206,7 @@ func histograms(flags *flag.FlagSet, args []string, out io.Writer) error {
 				return fmt.Errorf("%s: no histogram %s", dir, tag)
 			}
 			p := heatMap(all[tag], *low, *high)
-			p.Title.Text = strings.ReplaceAll(strings.ReplaceAll(tag, "transformer.", ""), ".weight", "") + ", " + filepath.Base(dir)
+			p.Title.Text = shortName(tag) + ", " + filepath.Base(dir)
 			if i == len(names)-1 {
 				p.X.Label.Text = "step (updates)"
 			}
@@ -228,6 +225,11 @@ func histograms(flags *flag.FlagSet, args []string, out io.Writer) error {
 	return writePicture(*file, canvas)
 }
 
+// shortName is a tag without what all tags have.
+func shortName(tag string) string {
+	return strings.NewReplacer("transformer.", "", ".weight", "", "gradients/", "", "weights/", "").Replace(tag)
+}
+
 func heatMap(h *history, low, high int) *plot.Plot {
 	g := &grid{low: low}
 	for i, step := range h.steps {
@@ -238,10 +240,10 @@ func heatMap(h *history, low, high int) *plot.Plot {
 	p.Title.TextStyle.Font.Size = fontSize - 1.5
 	m := plotter.NewHeatMap(g, blues{})
 	m.Min, m.Max, m.Rasterized = 0, 0.5, false
-	m.Overflow = blues{}.Colors()[47]
+	m.Overflow = blues{}.Colors()[shades-1]
 	p.Add(m)
 	p.Y.Min, p.Y.Max = float64(low), float64(high)
-	p.Y.Tick.Marker = exponents{}
+	p.Y.Tick.Marker, p.X.Tick.Marker = exponents{}, few{}
 	return p
 }
 

@@ -228,7 +228,7 @@ func (few) Ticks(low, high float64) (list []plot.Tick) {
 		}
 	}
 	for i := math.Ceil(low / step); i*step <= high; i++ {
-		list = append(list, plot.Tick{Value: i * step, Label: strconv.FormatFloat(math.Round(i)*step, 'g', 3, 64)})
+		list = append(list, plot.Tick{Value: i * step, Label: strconv.FormatFloat(math.Round(i)*step, 'g', 6, 64)})
 	}
 	return list
 }
