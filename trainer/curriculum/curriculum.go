@@ -3,6 +3,7 @@
 package curriculum
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -73,25 +74,17 @@ func (c *Curriculum) segment(step int64) []float64 {
 	n := int64(len(c.Difficulties))
 	weights := make([]float64, n)
 	total := max(1, c.TotalSteps)
-	weights[c.byDifficulty()[min(n-1, min(step, total)*n/total)]] = 1
+	weights[Order(c.Difficulties)[min(n-1, min(step, total)*n/total)]] = 1
 	return weights
 }
 
-// byDifficulty lists the stages from the easiest to the hardest; those of equal difficulty as they stand.
-func (c *Curriculum) byDifficulty() []int {
-	order := make([]int, len(c.Difficulties))
+// Order lists the places of values from the smallest to the largest; equal ones as they stand.
+func Order(values []float64) []int {
+	order := make([]int, len(values))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case c.Difficulties[a] < c.Difficulties[b]:
-			return -1
-		case c.Difficulties[a] > c.Difficulties[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(values[a], values[b]) })
 	return order
 }
 
