@@ -103,6 +103,8 @@ def expected_scalars(lines):
                 found.setdefault("train/perplexity", exp(found["train/loss"]))
             for stage, weight in line.get("curriculum_weights", {}).items():
                 found["curriculum/" + stage] = number(weight)
+            for stage, rows in line.get("curriculum_drawn", {}).items():
+                found["curriculum_drawn/" + stage] = number(rows)
         for tag, x in found.items():
             expected.setdefault(tag, []).append((line["step"], x))
     return expected

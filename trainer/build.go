@@ -39,6 +39,7 @@ func (r *run) build(ctx context.Context, find func() (*checkpoint.Checkpoint, er
 		r.takeArchitecture,
 		func() error { return r.buildTokenizer(ctx) },
 		func() error { return r.buildData(ctx) },
+		func() error { return r.buildCurriculum(ctx) },
 		r.buildModel,
 		r.buildWatch,
 	} {
@@ -87,13 +88,14 @@ func (r *run) buildData(ctx context.Context) (err error) {
 	c := r.config
 	end, _ := r.tokenizer.EndToken()
 	var embedded fs.FS = corpus.PT
-	r.data, err = data.Open(ctx, data.Options{
+	o := data.Options{
 		FS: r.fs, Train: c.Data.Train, Eval: c.Data.Eval, Embedded: embedded, EvalFraction: c.Data.EvalFraction, TextField: c.Data.TextField,
 		Packing: c.Data.Packing, CacheDir: r.cacheDir(), Encoder: r.tokenizer, EndToken: end, VocabSize: c.VocabSize,
 		Positions: c.MaxPositionEmbeddings, BatchSize: c.BatchSize, Accumulation: c.GradientAccumulationSteps, Seed: c.Seed,
 		Workers: runtime.NumCPU(), Log: r.dataLog, Progress: r.progressBar.Report,
-	})
-	if err != nil {
+	}
+	r.stageOptions(ctx, &o)
+	if r.data, err = data.Open(ctx, o); err != nil {
 		return err
 	}
 	r.onClose(func() { r.data.Close() })
@@ -212,13 +214,14 @@ func (r *run) fingerprints() map[string]string {
 	m := r.model.Config
 	fmt.Fprintf(h, "gpt2 %d %d %d %d %d %d %v %v", m.VocabSize, m.HiddenSize, m.NumLayers, m.NumHeads, m.IntermediateSize, m.MaxPositionEmbeddings,
 		m.LayerNormEpsilon, m.ExactGELU)
-	return map[string]string{"architecture": hex.EncodeToString(h.Sum(nil)), "tokenizer": r.tokenizer.Fingerprint(), "data": r.data.Fingerprint()}
+	return map[string]string{"architecture": hex.EncodeToString(h.Sum(nil)), "tokenizer": r.tokenizer.Fingerprint(), "data": r.dataFingerprint()}
 }
 
-// The tokenizer offers everything that data asks of an encoder: cuts that change no id, and the sizes that bits per byte need.
+// The tokenizer offers everything that data asks of an encoder: cuts that change no id, the sizes that bits per byte need, and texts.
 var (
 	_ data.Encoder      = (*tokenizer.Tokenizer)(nil)
 	_ data.Fallible     = (*tokenizer.Tokenizer)(nil)
 	_ data.SafeSplitter = (*tokenizer.Tokenizer)(nil)
 	_ data.TokenSizer   = (*tokenizer.Tokenizer)(nil)
+	_ data.Decoder      = (*tokenizer.Tokenizer)(nil)
 )

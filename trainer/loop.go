@@ -109,9 +109,11 @@ func (r *run) log() (err error) {
 		f = append(f, monitor.Field{Name: "tokens_per_second", Value: float64(r.clock.tokens) / seconds},
 			monitor.Field{Name: "step_seconds", Value: seconds / float64(steps)})
 	}
+	f = append(f, r.curriculum.fields(&r.done)...)
 	f = append(f, memoryFields(r.device, r.stats)...)
 	r.monitor.Record(monitor.Record{Event: "train", Step: r.done.Step, Fields: f})
 	r.done.Interval = tally{}
+	clear(r.done.IntervalDrawn)
 	r.clock.tokens = 0
 	return nil
 }

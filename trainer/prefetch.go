@@ -2,7 +2,11 @@ package trainer
 
 // Windows are made ahead of time by a goroutine, so that the step never waits for data.
 
-import "frugal/trainer/data"
+import (
+	"slices"
+
+	"frugal/trainer/data"
+)
 
 type windowQueue struct {
 	ready   chan windowOrError
@@ -15,16 +19,15 @@ type windowOrError struct {
 	err    error
 }
 
-// prefetch begins with the window of the run's next step. Step s uses window s mod n of epoch s/n, so a resumed run reads
-// nothing that came before.
+// prefetch begins with the window of the run's next step, which depends on no window before it: a resumed run reads nothing that
+// came before.
 func (r *run) prefetch() *windowQueue {
 	q := &windowQueue{make(chan windowOrError, 2), make(chan struct{}), make(chan struct{})}
-	n := int64(r.data.WindowsPerEpoch())
-	first, total := r.done.Step, r.totalSteps
+	first, total, drawn := r.done.Step, r.totalSteps, slices.Clone(r.done.Drawn)
 	go func() {
 		defer close(q.stopped)
 		for step := first; step < total; step++ {
-			w, err := r.data.Window(int(step/n), int(step%n))
+			w, err := r.window(step, drawn)
 			select {
 			case q.ready <- windowOrError{w, err}:
 			case <-q.quit:
@@ -33,6 +36,7 @@ func (r *run) prefetch() *windowQueue {
 			if err != nil {
 				return
 			}
+			addCounts(drawn, w.Drawn)
 		}
 	}()
 	return q

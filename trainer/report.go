@@ -98,6 +98,7 @@ func (r *run) sayDone(took time.Duration) {
 	out := r.config.OutputDir
 	r.infof("done: %s steps, %s tokens, %s in this session; peak memory %s", monitor.FormatCount(r.done.Step), monitor.FormatCount(r.done.Tokens),
 		monitor.FormatDuration(took), monitor.FormatBytes(r.peakMemory()))
+	r.sayDrawn()
 	where := []string{"model " + filepath.Join(out, "final_model"), "checkpoint " + r.saved, "metrics " + filepath.Join(out, "metrics.jsonl")}
 	if r.tensorBoard {
 		where = append(where, "TensorBoard "+r.config.LoggingDir)

@@ -63,6 +63,9 @@ type run struct {
 	lossSum   *torch.Tensor
 	schedule  Schedule
 
+	curriculum  *staging  // nil: none
+	bucketMeans []float64 // what was measured of curriculum.buckets
+
 	totalSteps int64
 	done       progress
 	known      known
@@ -257,7 +260,7 @@ func (r *run) resume(c *checkpoint.Checkpoint) error {
 var whatDiffers = map[string]string{
 	"architecture": "vocab_size, hidden_size, num_layers, num_heads, intermediate_size or max_position_embeddings",
 	"tokenizer":    "the tokenizer section, or the corpus that it was trained on",
-	"data":         "the files, the data section, seed, batch_size, gradient_accumulation_steps or max_position_embeddings",
+	"data":         "the files, the data section, curriculum.stages or how they were measured, seed, batch_size, gradient_accumulation_steps or max_position_embeddings",
 }
 
 // openSinks opens everything that records the run. The metrics file is needed; TensorBoard's is a convenience.

@@ -26,6 +26,9 @@ type progress struct {
 	EvaluationDue  bool  `json:"evaluation_due"`  // a signal came before the evaluation of this step
 	SamplesDue     bool  `json:"samples_due"`     // or before its samples
 
+	Drawn         []int64 `json:"drawn,omitempty"`          // rows by curriculum stage
+	IntervalDrawn []int64 `json:"interval_drawn,omitempty"` // of them those since the last logged loss
+
 	Interval tally `json:"interval"` // since the last logged loss
 	Epoch    struct {
 		tally
@@ -58,6 +61,8 @@ func (p *progress) advance(w *data.Window) {
 	p.Tokens += w.Tokens
 	p.PendingTargets += w.Targets
 	p.Epoch.Tokens += w.Tokens
+	addCounts(p.Drawn, w.Drawn)
+	addCounts(p.IntervalDrawn, w.Drawn)
 }
 
 // known is what the host last read of the scaler: the update it read it after, and the updates skipped until then.

@@ -117,9 +117,15 @@ func (r *run) keepTokenizer(t *tokenizer.Tokenizer, dir string) error {
 	return nil
 }
 
-// documents are the training texts, the embedded ones where data.train is empty.
+// documents are the training texts: a curriculum's stages, or data.train, or the embedded ones.
 func (r *run) documents() iter.Seq2[[]byte, error] {
 	fsys, globs := r.fs, r.config.Data.Train
+	if c := r.config.Curriculum; c.Enabled && len(c.Stages) > 0 {
+		globs = nil
+		for _, s := range c.Stages {
+			globs = append(globs, s.Data...)
+		}
+	}
 	if len(globs) == 0 {
 		fsys, globs = data.FromFS(corpus.PT), []string{"*.txt"}
 	}

@@ -12,29 +12,32 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 // kills is how often each training is killed with SIGKILL: at random moments, among which are many while it saves.
 const kills = 20
 
-// Both go through epochs whose last window is a short one and end in the middle of one, and save at every step or two, which
+// All go through epochs whose last window is a short one and end in the middle of one, and save at every step or two, which
 // takes most of the time of models as small as these.
 var killedTrainings = map[string][]string{
-	"dropout": {"dropout=0.1", "max_steps=60", "save_steps=1", "eval_steps=9", "logging_steps=3", "gradient_checkpointing=false"},
-	"fp16":    {"dropout=0.1", "max_steps=34", "save_steps=2", "eval_steps=11", "logging_steps=3", "precision=fp16", "gradient_checkpointing=true", "data.packing=false"},
+	"dropout":    {"dropout=0.1", "max_steps=60", "save_steps=1", "eval_steps=9", "logging_steps=3", "gradient_checkpointing=false"},
+	"curriculum": {"dropout=0.1", "max_steps=50", "save_steps=1", "eval_steps=9", "logging_steps=4", "gradient_accumulation_steps=3"},
+	"fp16":       {"dropout=0.1", "max_steps=34", "save_steps=2", "eval_steps=11", "logging_steps=3", "precision=fp16", "gradient_checkpointing=true", "data.packing=false"},
 }
 
 func TestKilledRunEndsLikeOneLeftAlone(t *testing.T) {
 	for name, settings := range killedTrainings {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			args := []string{"-config", "tiny.yaml"}
+			k := &killer{stages: name == "curriculum", seed: uint64(time.Now().UnixNano())}
+			k.args = []string{"-config", map[bool]string{false: "tiny.yaml", true: "stages.yaml"}[k.stages]}
 			for _, s := range settings {
-				args = append(args, "-set", s)
+				k.args = append(k.args, "-set", s)
 			}
-			k := &killer{args: args, want: workplace(t), seed: uint64(time.Now().UnixNano())}
+			k.want = k.workplace(t)
 			began := time.Now()
-			mustTrain(t, k.want, args...)
+			mustTrain(t, k.want, k.args...)
 			k.longest = time.Since(began) * 3 / 4 // so that most sessions are killed, and most get beyond a save
 			k.run(t)
 		})
@@ -44,6 +47,7 @@ func TestKilledRunEndsLikeOneLeftAlone(t *testing.T) {
 // killer kills runs of one training.
 type killer struct {
 	args    []string
+	stages  bool          // the training is of a curriculum
 	want    string        // where the training ran undisturbed
 	seed    uint64        // of the moments
 	longest time.Duration // that a session is given before it is killed
@@ -56,7 +60,7 @@ func (k *killer) run(t *testing.T) {
 	t.Logf("the moments are drawn from seed %d", k.seed)
 	random := rand.New(rand.NewPCG(k.seed, 0))
 	for k.kills < kills {
-		dir := workplace(t)
+		dir := k.workplace(t)
 		for k.kills < kills && k.session(t, dir, time.Duration(random.Int64N(int64(k.longest)))) {
 			k.kills++
 			if left := must(filepath.Glob(filepath.Join(dir, "output", ".saving-*")))(t); len(left) > 0 {
@@ -71,6 +75,21 @@ func (k *killer) run(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d of them in the middle of a save; %d runs finished as the undisturbed one did", k.kills, k.inSave, k.finished)
+}
+
+// workplace is one with the files of a curriculum, if that is what is trained with: those of the script about curricula.
+func (k *killer) workplace(t *testing.T) string {
+	t.Helper()
+	dir := workplace(t)
+	if k.stages {
+		script := must(txtar.ParseFile(filepath.Join("testdata", "script", "curriculum.txtar")))(t)
+		for _, f := range script.Files {
+			if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
 }
 
 // session starts the program and kills it after that time. killed: it was still running.

@@ -83,6 +83,9 @@ type CurriculumConfig struct {
 	Enabled    bool          `mapstructure:"enabled"`
 	Schedule   string        `mapstructure:"schedule"`
 	Difficulty string        `mapstructure:"difficulty"`  // given: the stages' own numbers; auto: measured
+	Measure    string        `mapstructure:"measure"`     // what auto measures
+	Model      string        `mapstructure:"model"`       // that measures with
+	Buckets    int           `mapstructure:"buckets"`     // stages to make of the corpus; 0: they are given
 	TotalSteps int           `mapstructure:"total_steps"` // 0: the run's
 	Stages     []StageConfig `mapstructure:"stages"`
 	Points     []PointConfig `mapstructure:"points"` // of the piecewise schedule

@@ -9,7 +9,6 @@ var planned = map[string]string{
 	"reduce_precision":     "training in several processes",
 	"shard_optimizer":      "training in several processes",
 	"local_steps":          "training in several processes",
-	"curriculum.enabled":   "curriculum learning",
 	"distillation.enabled": "distillation",
 }
 

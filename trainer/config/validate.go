@@ -22,9 +22,11 @@ var rules = []rule{
 	{[]string{"batch_size", "gradient_accumulation_steps", "max_position_embeddings"}, brokenWindow},
 	{[]string{"tokenizer.path", "tokenizer.type"}, brokenTokenizerPath},
 	{[]string{"tokenizer.vocab_size", "tokenizer.type", "tokenizer.path"}, brokenTokenizerSize},
-	{[]string{"curriculum.enabled", "curriculum.stages"}, brokenCurriculum},
-	{[]string{"curriculum.stages", "curriculum.difficulty"}, brokenStages},
-	{[]string{"curriculum.points", "curriculum.stages", "curriculum.schedule"}, brokenPoints},
+	{[]string{"curriculum.enabled", "curriculum.stages", "curriculum.buckets"}, brokenCurriculum},
+	{[]string{"curriculum.stages", "curriculum.difficulty", "curriculum.schedule"}, brokenStages},
+	{[]string{"curriculum.buckets", "curriculum.stages", "curriculum.difficulty"}, brokenBuckets},
+	{[]string{"curriculum.model", "curriculum.measure"}, brokenMeasure},
+	{[]string{"curriculum.points", "curriculum.stages", "curriculum.buckets", "curriculum.schedule"}, brokenPoints},
 	{[]string{"distillation.enabled", "distillation.teacher"}, brokenDistillation},
 }
 
@@ -113,45 +115,6 @@ func brokenTokenizerSize(c *TrainingConfig) string {
 	default:
 		return "only tokenizer.type bpe takes a size; the type is " + c.Tokenizer.Type
 	}
-}
-
-func brokenCurriculum(c *TrainingConfig) string {
-	if c.Curriculum.Enabled && len(c.Curriculum.Stages) == 0 {
-		return "a curriculum needs curriculum.stages"
-	}
-	return ""
-}
-
-func brokenStages(c *TrainingConfig) string {
-	seen := map[string]bool{}
-	for _, stage := range c.Curriculum.Stages {
-		switch {
-		case seen[stage.Name]:
-			return fmt.Sprintf("two stages are called %q; want a name for each", stage.Name)
-		case len(stage.Data) == 0:
-			return fmt.Sprintf("stage %q has no data; want at least one file or pattern", stage.Name)
-		case stage.Difficulty == 0 && c.Curriculum.Difficulty == "given":
-			return fmt.Sprintf("stage %q has no difficulty; give it a number above 0, or set curriculum.difficulty to auto", stage.Name)
-		}
-		seen[stage.Name] = true
-	}
-	return ""
-}
-
-func brokenPoints(c *TrainingConfig) string {
-	points := c.Curriculum.Points
-	if c.Curriculum.Schedule == "piecewise" && len(points) == 0 {
-		return "the piecewise schedule needs curriculum.points"
-	}
-	for i, point := range points {
-		if len(point.Weights) != len(c.Curriculum.Stages) {
-			return fmt.Sprintf("the point at step %d has %d weights for %d stages; want one for each", point.Step, len(point.Weights), len(c.Curriculum.Stages))
-		}
-		if i > 0 && point.Step <= points[i-1].Step {
-			return fmt.Sprintf("the point at step %d follows the one at step %d; want rising steps", point.Step, points[i-1].Step)
-		}
-	}
-	return ""
 }
 
 func brokenDistillation(c *TrainingConfig) string {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"frugal/trainer/internal/vfs"
@@ -42,12 +43,13 @@ type TokenSizer interface {
 type Options struct {
 	FS           vfs.FS                               // holds the documents and the token cache
 	Train, Eval  []string                             // globs; ** stands for any number of directories
+	Stages       []Stage                              // of a curriculum: they take the place of Train
 	Embedded     fs.FS                                // its documents are the training corpus where Train is empty
 	EvalFraction float64                              // of the documents, kept for evaluation where Eval is empty; 0: none
 	TextField    string                               // the key of .jsonl objects, the column of .parquet files
 	Packing      bool                                 // join documents and cut blocks, instead of one document a row
 	CacheDir     string                               // directory of the token cache, made if absent
-	Encoder      Encoder                              // a Fallible, a SafeSplitter and a TokenSizer as well, where it can
+	Encoder      Encoder                              // a Fallible, a SafeSplitter, a TokenSizer and a Decoder as well, where it can
 	EndToken     uint32                               // follows every document; divides token files into documents
 	VocabSize    int                                  // every id must be below it
 	Positions    int                                  // T, the longest row
@@ -57,11 +59,15 @@ type Options struct {
 	Workers      int                                  // goroutines that encode; below 1: one
 	Log          func(format string, a ...any)        // a line at a time; nil: none
 	Progress     func(what string, done, total int64) // bytes of the sources; called by one goroutine at a time; nil: none
+
+	// Divide makes stages of a training corpus that has none: it returns their names, and for each passage the number of
+	// the stage it belongs to. nil: the corpus is not divided.
+	Divide func(*Passages) (names []string, stageOf []int, err error)
 }
 
 // Split counts what one of the two halves of a corpus holds.
 type Split struct {
-	Documents int64 // a document that is divided between training and evaluation counts in both
+	Documents int64 // a document that is divided between training and evaluation, or between stages, counts in each
 	Rows      int64
 	Tokens    int64 // end tokens included
 	Bytes     int64 // of text; 0 for token files whose tokens' sizes are not known
@@ -71,7 +77,9 @@ type Split struct {
 type Dataset struct {
 	options     Options
 	caches      []*cache
-	train, eval rows // eval is nil where nothing is evaluated
+	train, eval rows    // eval is nil where nothing is evaluated
+	stages      []stage // of the training rows, one after another; none: there is no curriculum
+	division    []byte  // a digest of what Divide has returned
 	trainSplit  Split
 	evalSplit   Split
 	sizes       []int32 // bytes of text by token id; nil where they are not known
@@ -103,7 +111,7 @@ func (o *Options) check() error {
 	switch {
 	case o.FS == nil || o.Encoder == nil || o.CacheDir == "":
 		return errors.New("data: a file system, an encoder and a cache directory are needed")
-	case len(o.Train) == 0 && o.Embedded == nil:
+	case len(o.Train) == 0 && o.Embedded == nil && len(o.Stages) == 0:
 		return errors.New("data: no training files are named (data.train)")
 	case !(o.EvalFraction >= 0 && o.EvalFraction < 1):
 		return fmt.Errorf("data: eval_fraction %v is not in [0, 1)", o.EvalFraction)
@@ -117,62 +125,64 @@ func (o *Options) check() error {
 	return nil
 }
 
-func (d *Dataset) open(ctx context.Context) error {
+// makeRows divides the streams into rows, and refuses a corpus or a stage that is too small for one.
+func (d *Dataset) makeRows(train []*stream, names []string, eval []*stream) error {
 	o := d.options
-	train, err := o.trainCorpus()
-	if err != nil {
-		return err
-	}
-	trainCache, err := d.openCache(ctx, train)
-	if err != nil {
-		return err
-	}
-	inTrain := func(uint64) bool { return true }
-	var evalStream *stream
-	if len(o.Eval) > 0 {
-		eval, err := newCorpus(o.FS, o.Eval, o)
-		if err != nil {
-			return err
+	var sets []rows
+	first := 0
+	for i, s := range train {
+		set := newRows(s, o, false)
+		split := s.split(set)
+		if set.len() == 0 {
+			return tooFewRows(names[i], i, split, o)
 		}
-		warnOfOverlap(o.Log, train, eval)
-		evalCache, err := d.openCache(ctx, eval)
-		if err != nil {
-			return err
+		if names[i] != "" {
+			d.stages = append(d.stages, stage{StageSplit{names[i], split}, s, first, set.len()})
 		}
-		evalStream = newStream(evalCache, inTrain, o.EndToken)
-	} else if o.EvalFraction > 0 {
-		inEval := divide(trainCache, o.EvalFraction, o.Log)
-		inTrain = func(hash uint64) bool { return !inEval(hash) }
-		evalStream = newStream(trainCache, inEval, o.EndToken)
+		sets = append(sets, set)
+		first += set.len()
+		d.trainSplit.add(split)
 	}
-	trainStream := newStream(trainCache, inTrain, o.EndToken)
-	return d.makeRows(trainStream, evalStream)
-}
-
-// makeRows divides both streams into rows, and refuses a corpus that is too small for one.
-func (d *Dataset) makeRows(train, eval *stream) error {
-	o := d.options
-	d.train = newRows(train, o, false)
-	d.trainSplit = train.split(d.train)
-	if d.train.len() == 0 {
-		return tooSmall(d.trainSplit, o)
-	}
-	if eval != nil {
-		d.eval = newRows(eval, o, true)
-		d.evalSplit = eval.split(d.eval)
+	d.train = joinRows(sets, train)
+	if len(eval) > 0 {
+		var sets []rows
+		for _, s := range eval {
+			set := newRows(s, o, true)
+			d.evalSplit.add(s.split(set))
+			sets = append(sets, set)
+		}
+		d.eval = joinRows(sets, eval)
 	}
 	d.fingerprint = d.makeFingerprint()
 	return nil
 }
 
-func tooSmall(s Split, o Options) error {
-	if !o.Packing {
-		return fmt.Errorf("data: the training corpus has %s and %s, none a row of 2 or more: give it more text",
-			counted(s.Documents, "document"), counted(s.Tokens, "token"))
+func (s *Split) add(other Split) {
+	s.Documents += other.Documents
+	s.Rows += other.Rows
+	s.Tokens += other.Tokens
+	s.Bytes += other.Bytes
+}
+
+// tooFewRows says which part of the training corpus has no row.
+func tooFewRows(stage string, number int, s Split, o Options) error {
+	switch {
+	case len(o.Stages) > 0:
+		return &stageError{number, stage, tooSmall("the stage", s, o)}
+	case stage != "":
+		return tooSmall("the stage "+stage+" that the training corpus is divided into", s, o)
 	}
-	return fmt.Errorf("data: the training corpus has %s in %s, too few for one row of %d: "+
+	return tooSmall("the training corpus", s, o)
+}
+
+func tooSmall(what string, s Split, o Options) error {
+	if !o.Packing {
+		return fmt.Errorf("data: %s has %s and %s, none a row of 2 or more: give it more text",
+			what, counted(s.Documents, "document"), counted(s.Tokens, "token"))
+	}
+	return fmt.Errorf("data: %s has %s in %s, too few for one row of %d: "+
 		"give it more text, lower max_position_embeddings, or set data.packing to false",
-		counted(s.Tokens, "token"), counted(s.Documents, "document"), o.Positions)
+		what, counted(s.Tokens, "token"), counted(s.Documents, "document"), o.Positions)
 }
 
 // counted is a number and what it counts: 1 file, 2 files.
@@ -183,30 +193,6 @@ func counted(n int64, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// trainCorpus lists the training documents: those of Train, or the embedded ones.
-func (o Options) trainCorpus() (*corpus, error) {
-	if len(o.Train) > 0 {
-		return newCorpus(o.FS, o.Train, o)
-	}
-	names, err := embeddedFiles(o.Embedded)
-	if err != nil {
-		return nil, fmt.Errorf("data: the embedded corpus: %w", err)
-	}
-	return newCorpus(FromFS(o.Embedded), names, o)
-}
-
-func warnOfOverlap(log func(string, ...any), train, eval *corpus) {
-	names := map[string]bool{}
-	for _, s := range train.sources {
-		names[s.path] = true
-	}
-	for _, s := range eval.sources {
-		if names[s.path] {
-			log("warning: %s is both in data.train and in data.eval: the evaluation sees what was trained on", s.path)
-		}
-	}
-}
-
 // makeFingerprint covers what decides which ids stand where in which window: contents, division, rows and order. A window's
 // division into batches is not in it, so that batch × accumulation may change where their product does not.
 func (d *Dataset) makeFingerprint() string {
@@ -214,6 +200,7 @@ func (d *Dataset) makeFingerprint() string {
 	for _, c := range d.caches {
 		fmt.Fprintf(h, "%x\n", c.header.payload)
 	}
+	d.writeStages(h)
 	fmt.Fprintf(h, "end %d fraction %v packing %t positions %d window %d seed %d\n",
 		o.EndToken, o.EvalFraction, o.Packing, o.Positions, o.BatchSize*o.Accumulation, o.Seed)
 	return fmt.Sprintf("%x", h.Sum(nil))
@@ -226,8 +213,16 @@ func (d *Dataset) RowsFingerprint() string {
 	for _, c := range d.caches {
 		fmt.Fprintf(h, "%x\n", c.header.payload)
 	}
+	d.writeStages(h)
 	fmt.Fprintf(h, "rows of end %d fraction %v packing %t positions %d\n", o.EndToken, o.EvalFraction, o.Packing, o.Positions)
 	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// writeStages adds the stages to a fingerprint. Their names decide nothing.
+func (d *Dataset) writeStages(h io.Writer) {
+	if len(d.stages) > 0 {
+		fmt.Fprintf(h, "%d stages, division %x\n", len(d.stages), d.division)
+	}
 }
 
 // Train counts what is trained on.

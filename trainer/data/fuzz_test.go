@@ -125,7 +125,7 @@ func FuzzCache(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s := newStream(c, func(uint64) bool { return true }, endToken)
+		s := newStream(c, func(int64, uint64) bool { return true }, endToken)
 		streamIDs(newRows(s, Options{Packing: true, Positions: 7}, true))
 		streamIDs(newRows(s, Options{Positions: 7}, true))
 	})

@@ -2,7 +2,10 @@ package data
 
 // Rows: a stream cut into pieces that the model sees at once, and the order in which an epoch visits them.
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // rows is a set of rows, numbered from 0. Every row has two ids or more, so one target or more.
 type rows interface {
@@ -70,6 +73,46 @@ func (r documentRows) at(i int) (int64, int) {
 	document := int(r.rows[i])
 	from := r.firsts[document]
 	return from, int(min(r.positions, r.end(document)-from))
+}
+
+// joinedRows are the rows of several sets, one set after another.
+type joinedRows struct {
+	sets   []rows
+	ends   []int   // number of the row after each set
+	starts []int64 // in the joined streams, of each set's stream
+}
+
+func joinRows(sets []rows, streams []*stream) rows {
+	if len(sets) == 1 {
+		return sets[0]
+	}
+	j := joinedRows{sets: sets}
+	rows, ids := 0, int64(0)
+	for i, set := range sets {
+		rows += set.len()
+		j.ends, j.starts = append(j.ends, rows), append(j.starts, ids)
+		ids += streams[i].length()
+	}
+	return j
+}
+
+func (j joinedRows) len() int { return j.ends[len(j.ends)-1] }
+
+func (j joinedRows) at(i int) (int64, int) {
+	set := slices.IndexFunc(j.ends, func(end int) bool { return i < end })
+	if set > 0 {
+		i -= j.ends[set-1]
+	}
+	from, length := j.sets[set].at(i)
+	return j.starts[set] + from, length
+}
+
+func (j joinedRows) read(dst []int64, from int64) {
+	set := len(j.starts) - 1
+	for j.starts[set] > from {
+		set--
+	}
+	j.sets[set].read(dst, from-j.starts[set])
 }
 
 // order is a permutation of n rows, a function of (seed, epoch), looked up row by row in no memory: the swap-or-not shuffle

@@ -10,7 +10,11 @@ import (
 // divide decides which sections are evaluated: those whose hash lies in the lowest fraction. A section's side depends on its
 // text alone, so that files added, removed or reordered move nothing. Where a small corpus would fall to one side wholly, the
 // section of the lowest hash is evaluated, or that of the highest trained on; of one section alone, none is evaluated.
-func divide(c *cache, fraction float64, log func(string, ...any)) func(hash uint64) bool {
+func divide(p *trainingPart, fraction float64, log func(string, ...any)) func(hash uint64) bool {
+	c, nothing := p.cache, "nothing is evaluated: the corpus is"
+	if p.name != "" {
+		nothing = "nothing of " + p.called() + " is evaluated: it is"
+	}
 	threshold := uint64(math.Ldexp(fraction, 64))
 	lowest, highest := uint64(math.MaxUint64), uint64(0)
 	for i := range c.header.sections {
@@ -18,7 +22,7 @@ func divide(c *cache, fraction float64, log func(string, ...any)) func(hash uint
 		lowest, highest = min(lowest, hash), max(highest, hash)
 	}
 	if lowest == highest {
-		log("warning: nothing is evaluated: the corpus is one short document (copies count once), which is not divided; name files in data.eval")
+		log("warning: %s one short document (copies count once), which is not divided; name files in data.eval", nothing)
 		return func(uint64) bool { return false }
 	}
 	threshold = min(max(threshold, lowest+1), highest)
@@ -36,12 +40,12 @@ type stream struct {
 	bytes     int64
 }
 
-func newStream(c *cache, keep func(hash uint64) bool, endToken uint32) *stream {
+func newStream(c *cache, keep func(section int64, hash uint64) bool, endToken uint32) *stream {
 	s := &stream{cache: c, endToken: int64(endToken)}
 	length, document, was := int64(0), int64(-1), c.record(-1)
 	for i := range c.header.sections {
 		is := c.record(i)
-		if keep(is.hash) {
+		if keep(i, is.hash) {
 			if is.document != document {
 				if document >= 0 {
 					length++ // the end token of the document before

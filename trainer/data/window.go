@@ -8,8 +8,15 @@ import "fmt"
 type Window struct {
 	Epoch, Index int
 	Batches      []Batch
-	Targets      int64 // of all batches
-	Tokens       int64 // ids of all batches, padding not counted
+	Targets      int64   // of all batches
+	Tokens       int64   // ids of all batches, padding not counted
+	Drawn        []int64 // its rows by stage; nil where it was not drawn
+}
+
+func (w *Window) add(b Batch) {
+	w.Batches = append(w.Batches, b)
+	w.Targets += b.Targets
+	w.Tokens += b.Targets + int64(b.Rows) // a row's first id is no target
 }
 
 // Batch is some rows, padded with the end token to the longest of them. Position t of a row is the input for a target where
@@ -24,7 +31,7 @@ type Batch struct {
 }
 
 // WindowsPerEpoch counts the windows that visit every training row once. The last one may have fewer batches than the
-// others, and its last batch fewer rows.
+// others, and its last batch fewer rows; windows that are drawn are all full, and an epoch is as many of them.
 func (d *Dataset) WindowsPerEpoch() int {
 	rows := d.options.BatchSize * d.options.Accumulation
 	return (d.train.len() + rows - 1) / rows
@@ -46,10 +53,7 @@ func (d *Dataset) Window(epoch, index int) (*Window, error) {
 		for position := from; position < min(from+o.BatchSize, last); position++ {
 			numbers = append(numbers, order.at(position))
 		}
-		b := d.batch(d.train, numbers)
-		w.Batches = append(w.Batches, b)
-		w.Targets += b.Targets
-		w.Tokens += b.Targets + int64(b.Rows) // a row's first id is no target
+		w.add(d.batch(d.train, numbers))
 	}
 	return w, nil
 }

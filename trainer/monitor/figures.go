@@ -44,6 +44,39 @@ func (r Record) text(name string) string {
 	return ""
 }
 
+// object returns a field that is an object in order, nil if there is none.
+func (r Record) object(name string) []Field {
+	for _, f := range r.Fields {
+		if fields, ok := f.Value.([]Field); ok && f.Name == name {
+			return fields
+		}
+	}
+	return nil
+}
+
+// mixOf is how a curriculum mixes its stages, those of hardly any weight left out: easy 67% hard 33%. short has the percents
+// alone, of all stages.
+func mixOf(r Record) (long, short segment) {
+	const most = 3 // stages that are named
+	var named, shares []string
+	for _, stage := range r.object("curriculum_weights") {
+		if x, ok := toFloat(stage.Value); ok {
+			percent := fmt.Sprintf("%.0f", 100*x)
+			shares = append(shares, percent)
+			if percent != "0" {
+				named = append(named, cutToCells(stage.Name, 20, "…")+" "+percent+"%")
+			}
+		}
+	}
+	if len(shares) == 0 {
+		return segment{}, segment{}
+	}
+	if len(named) > most {
+		named = append(named[:most], "…")
+	}
+	return segment{"mix", strings.Join(named, " ")}, segment{"mix", strings.Join(shares, "/")}
+}
+
 // figures are what a train Record said, by field name; a field it lacked is not in the map.
 type figures map[string]float64
 

@@ -75,6 +75,7 @@ func (p *Progress) Write(r Record) error {
 		now := p.console.now()
 		bar.reach(r.Step, now)
 		bar.latest = figuresOf(r)
+		bar.mix, bar.mixShort = mixOf(r)
 		line = bar.plainLine(now)
 	})
 	if p.console.mode == modePlain {
@@ -109,6 +110,7 @@ type trainingBar struct {
 	step           int64
 	pace           pace
 	latest         figures
+	mix, mixShort  segment // of a curriculum
 }
 
 func (b *trainingBar) reach(step int64, now time.Time) {
@@ -133,8 +135,8 @@ func (b *trainingBar) layouts(now time.Time) []layout {
 	loss, rate, norm := f.loss("%.4f"), f.rate(), f.norm()
 	speed, quick := f.speed("tokens/s"), f.speed("tok/s")
 	return []layout{
-		{[]segment{steps, epoch, loss, rate, norm, speed, long}, 12},
-		{[]segment{steps, epoch, loss, rate, speed, long}, 12},
+		{[]segment{steps, epoch, loss, rate, norm, b.mix, speed, long}, 12},
+		{[]segment{steps, epoch, loss, rate, b.mixShort, speed, long}, 12},
 		{[]segment{short, epoch, loss, rate, quick, long}, 5},
 		{[]segment{short, epoch, f.loss("%.3f"), rate, quick, brief}, 5},
 		{[]segment{short, epoch, f.loss("%.3f"), quick, brief}, 5},

@@ -56,6 +56,35 @@ func TestBarAtEachWidth(t *testing.T) {
 	}
 }
 
+// A curriculum's mix stands in the plain line by name, in a narrower bar as percents.
+func TestTheMixOfACurriculumIsShown(t *testing.T) {
+	leaksNothing(t)
+	for columns, want := range map[int]string{
+		200: "grad_norm 0.91  mix histórias 67% artigos 33%  8,120 tokens/s",
+		125: "lr 4.2e-04  mix 67/33/0  8,120 tokens/s",
+		80:  "lr 4.2e-04  8,120 tok/s",
+	} {
+		screen := newTerminal(columns)
+		progress, console, _ := training(t, screen, modeBar)
+		r := trainRecord(252)
+		r.Fields = append(r.Fields, Field{"curriculum_weights", []Field{{"histórias", 2. / 3}, {"artigos", 1. / 3}, {"prosa", 0.001}}})
+		progress.Write(r)
+		console.redraw()
+		if got := screen.screen(); !strings.Contains(got, want) {
+			t.Errorf("%d columns: %s, want %s", columns, got, want)
+		}
+		progress.Close()
+	}
+	many := []Field{{"a", .3}, {"b", .3}, {"c", 0.}, {"d", .2}, {"a name longer than twenty cells", .2}}
+	long, short := mixOf(Record{Fields: []Field{{"curriculum_weights", many}}})
+	if long.text() != "mix a 30% b 30% d 20% …" || short.text() != "mix 30/30/0/20/20" {
+		t.Errorf("%q, %q", long.text(), short.text())
+	}
+	if long, _ := mixOf(Record{Fields: []Field{{"curriculum_weights", many[4:]}}}); long.text() != "mix a name longer than … 20%" {
+		t.Errorf("%q", long.text())
+	}
+}
+
 func TestBarWithoutUnicodeOrWithColour(t *testing.T) {
 	segments := []layout{{[]segment{{"loss", "3.4"}, {"", "x"}, {}}, 10}}
 	for want, got := range map[string]string{

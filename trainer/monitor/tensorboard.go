@@ -164,7 +164,7 @@ func (t *tensorBoard) wrap(err error) error {
 	return nil
 }
 
-// summaryValues are what TensorBoard shows of a Record: its numbers by scalarTags, the curriculum's weights, and texts.
+// summaryValues are what TensorBoard shows of a Record: its numbers by scalarTags, those of the curriculum's stages, and texts.
 func summaryValues(r Record) (values [][]byte, err error) {
 	for _, f := range r.Fields {
 		if x, ok := toFloat(f.Value); ok {
@@ -186,18 +186,16 @@ func summaryValues(r Record) (values [][]byte, err error) {
 	return values, nil
 }
 
-// derivedValues are the perplexity of a train Record, e^loss, and one scalar for each stage of a curriculum.
+// derivedValues are the perplexity of a train Record, e^loss, and two scalars for each stage of a curriculum.
 func derivedValues(r Record) (values [][]byte) {
 	loss, hasLoss := r.number("loss")
 	if _, given := r.number("perplexity"); hasLoss && !given {
 		values = append(values, scalarValue("train/perplexity", float32(math.Exp(loss))))
 	}
-	for _, f := range r.Fields {
-		if weights, ok := f.Value.([]Field); ok && f.Name == "curriculum_weights" {
-			for _, stage := range weights {
-				if x, ok := toFloat(stage.Value); ok {
-					values = append(values, scalarValue("curriculum/"+stage.Name, float32(x)))
-				}
+	for _, field := range []struct{ name, tag string }{{"curriculum_weights", "curriculum/"}, {"curriculum_drawn", "curriculum_drawn/"}} {
+		for _, stage := range r.object(field.name) {
+			if x, ok := toFloat(stage.Value); ok {
+				values = append(values, scalarValue(field.tag+stage.Name, float32(x)))
 			}
 		}
 	}

@@ -168,8 +168,8 @@ func TestTagsOfEachEvent(t *testing.T) {
 			"5 system/peak_memory_gb=3 system/resident_memory_gb=0.5 system/gpu_memory_allocated_gb=1 system/gpu_memory_reserved_gb=2" +
 				" system/gpu_memory_used_gb=3 system/gpu_utilization=55 system/gpu_temperature_celsius=71 system/gpu_power_watts=250.5" +
 				" system/cpu_percent=190.5"},
-		{Record{Event: "train", Step: 5, Fields: []Field{{"curriculum_weights", []Field{{"fácil", 0.75}, {"hard", 0.25}}}}},
-			"5 curriculum/fácil=0.75 curriculum/hard=0.25"},
+		{Record{Event: "train", Step: 5, Fields: []Field{{"curriculum_weights", []Field{{"fácil", 0.75}, {"hard", 0.25}}}, {"curriculum_drawn", []Field{{"fácil", int64(9)}, {"hard", int64(3)}}}}},
+			"5 curriculum/fácil=0.75 curriculum/hard=0.25 curriculum_drawn/fácil=9 curriculum_drawn/hard=3"},
 		{Record{Event: "eval", Step: 7, Fields: []Field{{"loss", 2.0}, {"perplexity", 7.5}, {"bits_per_byte", 1.25}, {"tokens", 12}}},
 			"7 eval/loss=2 eval/perplexity=7.5 eval/bits_per_byte=1.25"},
 		{Record{Event: "sample", Step: 8, Fields: []Field{{"prompt_index", 1}, {"sample_index", 2}, {"text", "Era\n*uma*\n"}}},

@@ -7,11 +7,15 @@ import "unicode/utf8"
 // Decode returns the text of ids, special tokens included. Ids that no token has are left out, as Hugging Face does. The
 // result is not valid UTF-8 where the tokens' bytes are not.
 func (t *Tokenizer) Decode(ids []uint32) string {
-	var text []byte
+	return string(t.AppendDecode(nil, ids))
+}
+
+// AppendDecode appends what Decode returns to dst.
+func (t *Tokenizer) AppendDecode(dst []byte, ids []uint32) []byte {
 	for _, id := range ids {
-		text = append(text, t.token(id)...)
+		dst = append(dst, t.token(id)...)
 	}
-	return string(text)
+	return dst
 }
 
 func (t *Tokenizer) token(id uint32) string {

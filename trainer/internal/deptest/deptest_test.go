@@ -47,7 +47,7 @@ var arrows = map[string]row{
 	"trainer/config":       {"", "each part has small options of its own, filled in trainer/build.go: a part that read the configuration could not be used without all of it"},
 	"trainer/tokenizer":    {vfs, "text and ids; it reads and writes files"},
 	"trainer/data":         {vfs, "it declares the Encoder that it needs and does not know the tokenizer"},
-	"trainer/curriculum":   {"", "a pure function of the step"},
+	"trainer/curriculum":   {"", "pure functions: of the step, and of a text"},
 	"trainer/safetensors":  {"", "a header and bytes: whoever has the bytes can read them"},
 	"trainer/checkpoint":   {vfs, "named files, not tensors: what is in them is the trainer's business"},
 	"trainer/monitor":      {vfs, "numbers and text go in, files come out: it knows no model"},

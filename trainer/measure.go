@@ -1,0 +1,308 @@
+package trainer
+
+// curriculum.difficulty auto: the texts of the stages, or the passages of the corpus, measured.
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"frugal/torch"
+	"frugal/trainer/curriculum"
+	"frugal/trainer/data"
+	"frugal/trainer/monitor"
+)
+
+// measureUnits are what the measures are in.
+var measureUnits = map[string]string{"compression": "bits/byte", "sentence_length": "words/sentence", "model": "bits/byte"}
+
+// A stage is measured by passages spread evenly over it: this much text, at least so many passages, if it has them. Of a
+// passage its beginning is measured. A model is slower by far.
+const (
+	leastPassages    = 64
+	sampleBytes      = 256 << 10
+	modelSampleBytes = 64 << 10
+	passageBytes     = curriculum.PassageBytes
+	modelBytes       = 1 << 10
+)
+
+// measuring is a measure at work.
+type measuring struct {
+	score   func(passage int, text []byte) (curriculum.Score, error)
+	bytes   int // of a passage that it takes
+	free    func()
+	workers int // passages that may be scored at once
+}
+
+// measureStages measures each stage by a sample of its texts.
+func (r *run) measureStages(ctx context.Context) ([]float64, error) {
+	var samples []sample
+	for i := range r.data.Stages() {
+		samples = append(samples, newSample(r.data.Passages(i), r.sampleSize()))
+	}
+	m, err := r.newMeasuring(samples)
+	if err != nil {
+		return nil, err
+	}
+	defer m.free()
+	values := make([]float64, len(samples))
+	for i, s := range samples {
+		scores, err := r.scores(ctx, m, s)
+		if err != nil {
+			return nil, err
+		}
+		var sum curriculum.Score
+		for _, score := range scores {
+			sum = sum.Add(score)
+		}
+		values[i] = sum.Value()
+		r.infof("curriculum: measured stage %s by %s: %.3f %s in %s of its %s passages, spread evenly, up to %s of each", r.data.Stages()[i].Name,
+			r.config.Curriculum.Measure, values[i], measureUnits[r.config.Curriculum.Measure], monitor.FormatCount(int64(len(s.passages))),
+			monitor.FormatCount(int64(s.from.Len())), monitor.FormatBytes(int64(m.bytes)))
+	}
+	return values, nil
+}
+
+func (r *run) sampleSize() int64 {
+	if r.config.Curriculum.Measure == "model" {
+		return modelSampleBytes
+	}
+	return sampleBytes
+}
+
+// divide makes buckets of a corpus: its passages in the order of what is measured, cut into runs of about as many tokens.
+func (r *run) divide(ctx context.Context, p *data.Passages) (names []string, bucketOf []int, err error) {
+	all := sample{from: p}
+	total := int64(0)
+	for i := range p.Len() {
+		all.passages = append(all.passages, i)
+		total += p.Tokens(i)
+	}
+	m, err := r.newMeasuring([]sample{newSample(p, r.sampleSize())})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer m.free()
+	scores, err := r.scores(ctx, m, all)
+	if err != nil {
+		return nil, nil, err
+	}
+	n := int64(r.config.Curriculum.Buckets)
+	sums := make([]curriculum.Score, n)
+	bucketOf = make([]int, p.Len())
+	order := slices.Clone(all.passages)
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(scores[a].Value(), scores[b].Value()) })
+	before := int64(0)
+	for _, i := range order {
+		bucket := min(n-1, (2*before+p.Tokens(i))*n/(2*max(1, total))) // by where its middle lies
+		bucketOf[i] = int(bucket)
+		sums[bucket] = sums[bucket].Add(scores[i])
+		before += p.Tokens(i)
+	}
+	for i, sum := range sums {
+		names = append(names, fmt.Sprintf("bucket_%d", i+1))
+		r.bucketMeans = append(r.bucketMeans, sum.Value())
+	}
+	r.infof("curriculum: divided %s passages into %d buckets by %s, up to %s of each measured", monitor.FormatCount(int64(p.Len())), n,
+		r.config.Curriculum.Measure, monitor.FormatBytes(int64(m.bytes)))
+	return names, bucketOf, nil
+}
+
+// sample is some passages of a stage.
+type sample struct {
+	from     *data.Passages
+	passages []int
+}
+
+// newSample takes passages that hold some size bytes together, at even distances.
+func newSample(p *data.Passages, size int64) sample {
+	s := sample{from: p}
+	tokens := int64(0)
+	for i := range p.Len() {
+		tokens += min(p.Tokens(i), passageBytes)
+	}
+	const bytesPerToken = 2 // to be on the side of more passages
+	n := min(int64(p.Len()), max(leastPassages, size*int64(p.Len())/max(1, bytesPerToken*tokens)))
+	for i := range n {
+		s.passages = append(s.passages, int(i*int64(p.Len())/n))
+	}
+	return s
+}
+
+// text is the beginning of a passage: at most so many bytes, cut between characters.
+func (s sample) text(passage, limit int) ([]byte, error) {
+	text, err := s.from.Text(passage, limit) // a token has a byte at least, or hardly ever none
+	if len(text) <= limit {
+		return text, err
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit], err
+}
+
+// scores measures passages, in several goroutines where the measure allows it; their number does not change the result.
+func (r *run) scores(ctx context.Context, m *measuring, s sample) ([]curriculum.Score, error) {
+	scores := make([]curriculum.Score, len(s.passages))
+	errs := make([]error, m.workers)
+	var done atomic.Int64
+	work := func(worker int) {
+		for i := worker; i < len(s.passages) && errs[worker] == nil; i += m.workers {
+			if errs[worker] = ctx.Err(); errs[worker] != nil {
+				return
+			}
+			var text []byte
+			if text, errs[worker] = s.text(s.passages[i], m.bytes); errs[worker] == nil {
+				scores[i], errs[worker] = m.score(s.passages[i], text)
+			}
+			if n := done.Add(1); worker == 0 {
+				r.progressBar.Report("measuring", n, int64(len(s.passages)))
+			}
+		}
+	}
+	if m.workers == 1 {
+		work(0) // on this thread, which a model needs
+	} else {
+		var group sync.WaitGroup
+		for worker := range m.workers {
+			group.Go(func() { work(worker) })
+		}
+		group.Wait()
+	}
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return scores, nil
+}
+
+// newMeasuring makes ready what curriculum.measure asks for. samples are of the texts that are to be compared.
+func (r *run) newMeasuring(samples []sample) (*measuring, error) {
+	nothing := func() {}
+	switch r.config.Curriculum.Measure {
+	case "sentence_length":
+		score := func(_ int, text []byte) (curriculum.Score, error) { return curriculum.SentenceLength(text), nil }
+		return &measuring{score, passageBytes, nothing, runtime.NumCPU()}, nil
+	case "model":
+		return r.newModelMeasure()
+	}
+	var pools [2]sync.Pool // of compressors, for the passages of even and of odd number
+	for parity := range pools {
+		dictionary, err := dictionaryOf(samples, 1-parity)
+		if err != nil {
+			return nil, err
+		}
+		pools[parity].New = func() any { return curriculum.NewCompressor(dictionary) }
+	}
+	score := func(passage int, text []byte) (curriculum.Score, error) {
+		pool := &pools[passage%2]
+		c := pool.Get().(*curriculum.Compressor)
+		defer pool.Put(c)
+		return c.Score(text), nil
+	}
+	return &measuring{score, passageBytes, nothing, runtime.NumCPU()}, nil
+}
+
+// dictionaryOf joins beginnings of passages whose numbers are even, or odd, so that no passage is compressed with itself before
+// it: as much of each sample, taken in turns, so that neither a large stage nor the last is nearest to the dictionary.
+func dictionaryOf(samples []sample, parity int) (dictionary []byte, err error) {
+	share := curriculum.DictionarySize / len(samples)
+	snippets := make([][][]byte, len(samples))
+	most := 0
+	for i, s := range samples {
+		passages := slices.DeleteFunc(slices.Clone(s.passages), func(n int) bool { return n%2 != parity })
+		for _, n := range evenly(passages, share/leastSnippet) {
+			text, err := s.text(n, max(leastSnippet, share/min(len(passages), share/leastSnippet)))
+			if err != nil {
+				return nil, err
+			}
+			snippets[i] = append(snippets[i], text)
+		}
+		most = max(most, len(snippets[i]))
+	}
+	for turn := range most {
+		for _, list := range snippets {
+			if turn < len(list) {
+				dictionary = append(dictionary, list[turn]...)
+			}
+		}
+	}
+	return dictionary, nil
+}
+
+// leastSnippet is what a dictionary takes of a passage, in bytes, where there are many: fewer have no sentence in them.
+const leastSnippet = 256
+
+// evenly keeps at most n of a list, at even distances.
+func evenly(list []int, n int) []int {
+	if len(list) <= n {
+		return list
+	}
+	kept := make([]int, n)
+	for i := range kept {
+		kept[i] = list[i*len(list)/n]
+	}
+	return kept
+}
+
+// newModelMeasure opens curriculum.model on the run's device. It reads with its own tokenizer, in fp32.
+func (r *run) newModelMeasure() (m *measuring, err error) {
+	dir := r.config.Curriculum.Model
+	defer protect("curriculum.model "+dir, &err)
+	p, err := openPretrained(r.fs, dir, r.device)
+	if err != nil {
+		return nil, r.problem("curriculum.model", dir, err.Error())
+	}
+	for _, passedBy := range p.PassedBy {
+		r.logger.Warnf("curriculum.model: passed over %v", passedBy)
+	}
+	score := func(_ int, text []byte) (s curriculum.Score, err error) {
+		defer protect("measuring with "+dir, &err)
+		return p.score(text, r.device), nil
+	}
+	return &measuring{score, modelBytes, p.Model.Free, 1}, nil
+}
+
+// score is the bits that the model needs for a text, and its bytes. What is longer than its rows it reads in several.
+func (p *Pretrained) score(text []byte, device torch.Device) (s curriculum.Score) {
+	var ids []int64
+	if end := p.EndToken(); end >= 0 {
+		ids = append(ids, end) // every token of the text is a target, as behind the text before
+	}
+	for _, id := range p.Tokenizer.AppendEncode(nil, text) {
+		ids = append(ids, int64(id))
+	}
+	if len(ids) < 2 {
+		return s
+	}
+	for _, id := range ids[1:] {
+		s.Amount += float64(p.Tokenizer.TokenBytes(uint32(id)))
+	}
+	scope := torch.OpenScope()
+	defer scope.Close()
+	sum := torch.Zeros(nil, torch.Float64, device)
+	input, targets := tensors(rowsOf(ids, p.Model.MaxPositionEmbeddings), device)
+	p.Model.Loss(input, targets, torch.Float32, sum)
+	s.Total = sum.Item() / math.Ln2
+	return s
+}
+
+// rowsOf divides two ids or more into rows, each of which begins with the last id of the one before: each but the first of all
+// is a target once.
+func rowsOf(ids []int64, positions int) *data.Batch {
+	b := &data.Batch{Length: min(positions, len(ids))}
+	for first := 0; first < len(ids)-1; first += positions - 1 {
+		row := ids[first:min(first+positions, len(ids))]
+		b.Rows++
+		b.Lengths = append(b.Lengths, int32(len(row)))
+		b.InputIDs = append(append(b.InputIDs, row...), make([]int64, b.Length-len(row))...)
+	}
+	return b
+}
