@@ -63,6 +63,8 @@ type run struct {
 	lossSum   *torch.Tensor
 	schedule  Schedule
 
+	distillation *distillation // nil: none
+
 	totalSteps int64
 	done       progress
 	known      known
@@ -238,9 +240,12 @@ func (r *run) chooseCheckpoint(newest func() (*checkpoint.Checkpoint, []error, e
 
 // resume checks that the checkpoint is of this training, then takes its state.
 func (r *run) resume(c *checkpoint.Checkpoint) error {
-	now := r.fingerprints()
-	for _, what := range []string{"architecture", "tokenizer", "data"} {
-		if c.Manifest.Fingerprints[what] != now[what] {
+	was, now := c.Manifest.Fingerprints, r.fingerprints()
+	for _, what := range []string{"architecture", "tokenizer", "data", "teacher"} {
+		if what == "teacher" && (was[what] == "" || now[what] == "") { // distillation may begin and end at a resume
+			continue
+		}
+		if was[what] != now[what] {
 			return fmt.Errorf("checkpoint %s: its %s is another than the configuration's (%s); to train these weights on "+
 				"something else, set init_from to it and choose a new output_dir, or start anew with -resume never", c.Dir, what, whatDiffers[what])
 		}
@@ -257,6 +262,7 @@ func (r *run) resume(c *checkpoint.Checkpoint) error {
 var whatDiffers = map[string]string{
 	"architecture": "vocab_size, hidden_size, num_layers, num_heads, intermediate_size or max_position_embeddings",
 	"tokenizer":    "the tokenizer section, or the corpus that it was trained on",
+	"teacher":      "distillation.teacher, or the cache of its probabilities",
 	"data":         "the files, the data section, seed, batch_size, gradient_accumulation_steps or max_position_embeddings",
 }
 

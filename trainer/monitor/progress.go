@@ -131,8 +131,11 @@ func (b *trainingBar) layouts(now time.Time) []layout {
 		long, brief = segment{"", formatLeft(left) + " left"}, segment{"", formatLeft(left)}
 	}
 	loss, rate, norm := f.loss("%.4f"), f.rate(), f.norm()
+	task, distillation := f.parts()
 	speed, quick := f.speed("tokens/s"), f.speed("tok/s")
 	return []layout{
+		{[]segment{steps, epoch, loss, task, distillation, rate, norm, speed, long}, 12},
+		{[]segment{steps, epoch, loss, task, distillation, rate, speed, long}, 12},
 		{[]segment{steps, epoch, loss, rate, norm, speed, long}, 12},
 		{[]segment{steps, epoch, loss, rate, speed, long}, 12},
 		{[]segment{short, epoch, loss, rate, quick, long}, 5},
