@@ -53,7 +53,9 @@ const char* ft_mul_scalar(ft_tensor a, double b, ft_tensor* out);
 const char* ft_fill_(ft_tensor a, double value);
 const char* ft_reciprocal(ft_tensor a, ft_tensor* out);
 const char* ft_exp_(ft_tensor a);
+const char* ft_log(ft_tensor a, ft_tensor* out);
 const char* ft_sum(ft_tensor a, int8_t dtype, ft_tensor* out);
+const char* ft_sum_dim(ft_tensor a, int64_t dim, ft_tensor* out);
 const char* ft_ge_scalar(ft_tensor a, double b, ft_tensor* out);
 const char* ft_clamp_min(ft_tensor a, double b, ft_tensor* out);
 const char* ft_matmul(ft_tensor a, ft_tensor b, ft_tensor* out);
@@ -62,6 +64,8 @@ const char* ft_addmm_(ft_tensor c, ft_tensor a, ft_tensor b);
 const char* ft_log_softmax(ft_tensor a, int64_t dim, int8_t dtype, ft_tensor* out);
 const char* ft_gather(ft_tensor a, int64_t dim, ft_tensor index, ft_tensor* out);
 const char* ft_scatter_add_(ft_tensor a, int64_t dim, ft_tensor index, ft_tensor src);
+const char* ft_scatter_fill_(ft_tensor a, int64_t dim, ft_tensor index, double value);
+const char* ft_topk(ft_tensor a, int64_t k, ft_tensor* values, ft_tensor* indices);
 const char* ft_where(ft_tensor condition, ft_tensor a, ft_tensor b, ft_tensor* out);
 const char* ft_normal_(ft_tensor a, double mean, double std);
 

@@ -6,13 +6,16 @@
 #include <ATen/ops/clamp_min.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/ge.h>
+#include <ATen/ops/log.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/reciprocal.h>
+#include <ATen/ops/scatter.h>
 #include <ATen/ops/scatter_add.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/sum.h>
+#include <ATen/ops/topk.h>
 #include <ATen/ops/where.h>
 
 using namespace ft;
@@ -37,9 +40,13 @@ const char* ft_reciprocal(ft_tensor a, ft_tensor* out) { FT_GUARD(*out = give(at
 
 const char* ft_exp_(ft_tensor a) { FT_GUARD(get(a).exp_()) }
 
+const char* ft_log(ft_tensor a, ft_tensor* out) { FT_GUARD(*out = give(at::log(get(a)))) }
+
 const char* ft_sum(ft_tensor a, int8_t dtype, ft_tensor* out) {
   FT_GUARD(*out = give(at::sum(get(a), static_cast<at::ScalarType>(dtype))))
 }
+
+const char* ft_sum_dim(ft_tensor a, int64_t dim, ft_tensor* out) { FT_GUARD(*out = give(at::sum(get(a), dim))) }
 
 const char* ft_ge_scalar(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out = give(at::ge(get(a), scalar(a, b)))) }
 
@@ -63,6 +70,18 @@ const char* ft_gather(ft_tensor a, int64_t dim, ft_tensor index, ft_tensor* out)
 
 const char* ft_scatter_add_(ft_tensor a, int64_t dim, ft_tensor index, ft_tensor src) {
   FT_GUARD(get(a).scatter_add_(dim, get(index), get(src)))
+}
+
+const char* ft_scatter_fill_(ft_tensor a, int64_t dim, ft_tensor index, double value) {
+  FT_GUARD(get(a).scatter_(dim, get(index), value))
+}
+
+const char* ft_topk(ft_tensor a, int64_t k, ft_tensor* values, ft_tensor* indices) {
+  FT_GUARD({
+    auto [largest, where] = at::topk(get(a), k);
+    *values = give(largest);
+    *indices = give(where);
+  })
 }
 
 const char* ft_where(ft_tensor condition, ft_tensor a, ft_tensor b, ft_tensor* out) {

@@ -24,8 +24,12 @@ package torch
 #cgo nocallback ft_reciprocal
 #cgo noescape ft_exp_
 #cgo nocallback ft_exp_
+#cgo noescape ft_log
+#cgo nocallback ft_log
 #cgo noescape ft_sum
 #cgo nocallback ft_sum
+#cgo noescape ft_sum_dim
+#cgo nocallback ft_sum_dim
 #cgo noescape ft_ge_scalar
 #cgo nocallback ft_ge_scalar
 #cgo noescape ft_clamp_min
@@ -42,6 +46,10 @@ package torch
 #cgo nocallback ft_gather
 #cgo noescape ft_scatter_add_
 #cgo nocallback ft_scatter_add_
+#cgo noescape ft_scatter_fill_
+#cgo nocallback ft_scatter_fill_
+#cgo noescape ft_topk
+#cgo nocallback ft_topk
 #cgo noescape ft_where
 #cgo nocallback ft_where
 #cgo noescape ft_normal_
@@ -62,6 +70,12 @@ func (t *Tensor) AddScaled(other *Tensor, alpha float64) *Tensor {
 // Add_ adds other to t; other may have a lower precision.
 func (t *Tensor) Add_(other *Tensor) *Tensor {
 	check(C.ft_add_(t.p(), other.p(), 1))
+	return t
+}
+
+// Sub_ subtracts other from t; other may have a lower precision.
+func (t *Tensor) Sub_(other *Tensor) *Tensor {
+	check(C.ft_add_(t.p(), other.p(), -1))
 	return t
 }
 
@@ -117,6 +131,13 @@ func (t *Tensor) Exp_() *Tensor {
 	return t
 }
 
+// Log is the natural logarithm.
+func (t *Tensor) Log() *Tensor {
+	var out C.ft_tensor
+	check(C.ft_log(t.p(), &out))
+	return wrap(out)
+}
+
 // Sum adds all elements in t's dtype: a scalar.
 func (t *Tensor) Sum() *Tensor { return t.SumTo(t.DType()) }
 
@@ -124,6 +145,13 @@ func (t *Tensor) Sum() *Tensor { return t.SumTo(t.DType()) }
 func (t *Tensor) SumTo(dtype DType) *Tensor {
 	var out C.ft_tensor
 	check(C.ft_sum(t.p(), C.int8_t(dtype), &out))
+	return wrap(out)
+}
+
+// SumDim adds along dim, which the result no longer has.
+func (t *Tensor) SumDim(dim int64) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_sum_dim(t.p(), C.int64_t(dim), &out))
 	return wrap(out)
 }
 
@@ -179,6 +207,20 @@ func (t *Tensor) Gather(dim int64, index *Tensor) *Tensor {
 func (t *Tensor) ScatterAdd_(dim int64, index, src *Tensor) *Tensor {
 	check(C.ft_scatter_add_(t.p(), C.int64_t(dim), index.p(), src.p()))
 	return t
+}
+
+// ScatterFill_ sets the entries of t that index (int64) names along dim to value.
+func (t *Tensor) ScatterFill_(dim int64, index *Tensor, value float64) *Tensor {
+	check(C.ft_scatter_fill_(t.p(), C.int64_t(dim), index.p(), C.double(value)))
+	return t
+}
+
+// TopK is the k largest elements of each row of the last dimension, the largest first, and their places (int64): [.., V] →
+// [.., k] both.
+func (t *Tensor) TopK(k int64) (values, indices *Tensor) {
+	var v, i C.ft_tensor
+	check(C.ft_topk(t.p(), C.int64_t(k), &v, &i))
+	return wrap(v), wrap(i)
 }
 
 // Where takes a's elements where condition is not zero, else b's.

@@ -97,6 +97,21 @@ func TestArithmetic(t *testing.T) {
 		{"Mul_", func() *torch.Tensor { return values(2, 3).Mul_(values(4, 5)) }, []float32{8, 15}},
 		{"Reciprocal", func() *torch.Tensor { return values(2, 4).Reciprocal() }, []float32{0.5, 0.25}},
 		{"Exp_", func() *torch.Tensor { return values(0, 1).Exp_() }, []float32{1, math.E}},
+		{"Sub_ of a lower precision", func() *torch.Tensor { return values(1, 2).Sub_(values(1, 1).To(torch.BFloat16, torch.CPU)) }, []float32{0, 1}},
+		{"Log", func() *torch.Tensor { return values(1, math.E).Log() }, []float32{0, 1}},
+		{"SumDim", func() *torch.Tensor { return values(1, 2, 3, 4).Reshape(2, 2).SumDim(-1) }, []float32{3, 7}},
+		{"ScatterFill_", func() *torch.Tensor {
+			index := torch.FromInt64s([]int64{1, 0}, []int64{2, 1}, torch.CPU)
+			return values(1, 2, 3, 4).Reshape(2, 2).ScatterFill_(1, index, 9)
+		}, []float32{1, 9, 9, 4}},
+		{"TopK's values", func() *torch.Tensor {
+			v, _ := values(3, 1, 2, 4, 6, 5).Reshape(2, 3).TopK(2)
+			return v
+		}, []float32{3, 2, 6, 5}},
+		{"TopK's places", func() *torch.Tensor {
+			_, places := values(3, 1, 2, 4, 6, 5).Reshape(2, 3).TopK(2)
+			return places.To(torch.Float32, torch.CPU)
+		}, []float32{0, 2, 1, 2}},
 		{"SumTo", func() *torch.Tensor { return values(1<<24, 1, 1, 1).SumTo(torch.Float64).AddScalar_(-1 << 24) }, []float32{3}},
 		{"GreaterEqual", func() *torch.Tensor { return values(-1, 0, 1).GreaterEqual(0).To(torch.Float32, torch.CPU) }, []float32{0, 1, 1}},
 		{"MatMul", func() *torch.Tensor { return values(1, 2, 3, 4).Reshape(2, 2).MatMul(values(5, 6).Reshape(2, 1)) }, []float32{17, 39}},

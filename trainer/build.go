@@ -38,9 +38,12 @@ func (r *run) build(ctx context.Context, find func() (*checkpoint.Checkpoint, er
 		func() (err error) { r.from, err = find(); return err },
 		r.takeArchitecture,
 		func() error { return r.buildTokenizer(ctx) },
+		r.findTeacher,
 		func() error { return r.buildData(ctx) },
 		func() error { return r.buildCurriculum(ctx) },
+		func() error { return r.buildTeacher(ctx.Err) },
 		r.buildModel,
+		r.sayTeacher,
 		r.buildWatch,
 	} {
 		err := part()
@@ -214,7 +217,11 @@ func (r *run) fingerprints() map[string]string {
 	m := r.model.Config
 	fmt.Fprintf(h, "gpt2 %d %d %d %d %d %d %v %v", m.VocabSize, m.HiddenSize, m.NumLayers, m.NumHeads, m.IntermediateSize, m.MaxPositionEmbeddings,
 		m.LayerNormEpsilon, m.ExactGELU)
-	return map[string]string{"architecture": hex.EncodeToString(h.Sum(nil)), "tokenizer": r.tokenizer.Fingerprint(), "data": r.dataFingerprint()}
+	prints := map[string]string{"architecture": hex.EncodeToString(h.Sum(nil)), "tokenizer": r.tokenizer.Fingerprint(), "data": r.dataFingerprint()}
+	if r.distillation != nil {
+		prints["teacher"] = r.distillation.fingerprint
+	}
+	return prints
 }
 
 // The tokenizer offers everything that data asks of an encoder: cuts that change no id, the sizes that bits per byte need, and texts.

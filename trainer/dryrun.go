@@ -79,6 +79,9 @@ func (r *run) timeStep() (seconds float64, err error) {
 	for i := range b.Lengths {
 		b.Lengths[i] = int32(length)
 	}
+	if r.distillation != nil {
+		r.distillation.timing = true
+	}
 	w := &data.Window{Targets: b.Targets * int64(c.GradientAccumulationSteps), Tokens: int64(rows*length) * int64(c.GradientAccumulationSteps)}
 	for range c.GradientAccumulationSteps {
 		w.Batches = append(w.Batches, b)
@@ -120,6 +123,9 @@ func (r *run) printPlan(out io.Writer, seconds float64) error {
 	}
 	row("disk", fmt.Sprintf("%s for %d checkpoints and the final model", size((12*int64(r.config.MaxCheckpoints+1)+4)*parameters), r.config.MaxCheckpoints+1))
 	row("a step", fmt.Sprintf("%.3gs, %s tokens/s", seconds, n(int64(float64(r.config.EffectiveBatchSize()*r.config.MaxPositionEmbeddings)/seconds))))
+	if d := r.distillation; d != nil && d.planned > 0 {
+		row("distillation.cache", fmt.Sprintf("would be made first, with the teacher alone in memory: %s on disk", size(d.planned)))
+	}
 	left := float64(max(0, r.totalSteps-from)) * seconds
 	row("the run", fmt.Sprintf("about %s, evaluations and saves apart", monitor.FormatDuration(time.Duration(left*float64(time.Second)))))
 	return t.Flush()
@@ -151,6 +157,20 @@ func (r *run) memoryPlan() []memoryPart {
 	if width < 4 {
 		head += V * C * width
 	}
-	return []memoryPart{{"weights", 4 * parameters}, {"gradients", 4 * parameters}, {"optimizer", 8 * parameters},
-		{"activations", activations}, {"head", head}}
+	return append([]memoryPart{{"weights", 4 * parameters}, {"gradients", 4 * parameters}, {"optimizer", 8 * parameters},
+		{"activations", activations}, {"head", head}}, r.teacherPlan(tokens, rows*V)...)
+}
+
+// teacherPlan is what distillation adds: the teacher's weights and hidden states, or its kept probabilities (in int64 and fp32) of a
+// batch; and of a chunk's logits both models' softened probabilities and their difference in fp32, or the student's alone, twice.
+func (r *run) teacherPlan(tokens, chunk int64) []memoryPart {
+	d := r.distillation
+	if d == nil {
+		return nil
+	}
+	if d.teacher == nil {
+		k := int64(min(r.config.Distillation.CacheTopK, r.config.VocabSize))
+		return []memoryPart{{"teacher's probabilities", tokens*(12*k+4) + 8*chunk}}
+	}
+	return []memoryPart{{"teacher's weights", d.teacher.Bytes()}, {"teacher's part of a batch", d.teacher.HiddenBytes(tokens) + 12*chunk}}
 }

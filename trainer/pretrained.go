@@ -41,23 +41,46 @@ func OpenPretrained(dir string, device torch.Device) (p *Pretrained, err error) 
 }
 
 func openPretrained(fsys vfs.FS, dir string, device torch.Device) (*Pretrained, error) {
-	p := &Pretrained{}
-	if err := p.find(fsys, dir); err != nil {
+	p, c, err := findPretrained(fsys, dir)
+	if err != nil {
 		return nil, err
+	}
+	file, err := p.mapWeights(fsys, c)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if err := p.load(c, file, device); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// findPretrained is everything about a model but its weights.
+func findPretrained(fsys vfs.FS, dir string) (p *Pretrained, c gpt2.Config, err error) {
+	p = &Pretrained{}
+	if err := p.find(fsys, dir); err != nil {
+		return nil, c, err
 	}
 	path := filepath.Join(p.Dir, "config.json")
 	text, err := vfs.ReadFile(fsys, path)
 	if err != nil {
-		return nil, err
+		return nil, c, err
 	}
-	c, err := gpt2.ParseConfig(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if c, err = gpt2.ParseConfig(text); err != nil {
+		return nil, c, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := p.openTokenizer(fsys, c.VocabSize); err != nil {
-		return nil, err
+		return nil, c, err
 	}
-	path = filepath.Join(p.Dir, "model.safetensors")
+	return p, c, nil
+}
+
+func (p *Pretrained) weightsPath() string { return filepath.Join(p.Dir, "model.safetensors") }
+
+// mapWeights maps the file of the weights; the caller closes it.
+func (p *Pretrained) mapWeights(fsys vfs.FS, c gpt2.Config) (vfs.Mapping, error) {
+	path := p.weightsPath()
 	file, err := fsys.Map(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: no such file%s", path, otherWeights(fsys, p.Dir))
@@ -65,17 +88,22 @@ func openPretrained(fsys vfs.FS, dir string, device torch.Device) (*Pretrained, 
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
 	if least := 2 * c.NumParameters(); int64(len(file.Bytes())) < least { // before memory is taken for what cannot be there
+		file.Close()
 		return nil, fmt.Errorf("%s: %d bytes are too few for the model of %s, whose weights take %d at least", path, len(file.Bytes()),
 			filepath.Join(p.Dir, "config.json"), least)
 	}
+	return file, nil
+}
+
+// load makes the model.
+func (p *Pretrained) load(c gpt2.Config, file vfs.Mapping, device torch.Device) error {
 	p.Model = gpt2.New(c, device)
 	if err := loadWeights(p.Model, file.Bytes()); err != nil {
 		p.Model.Free()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", p.weightsPath(), err)
 	}
-	return p, nil
+	return nil
 }
 
 // checkpointName is a checkpoint's directory: model_name, step.

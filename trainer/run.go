@@ -63,8 +63,9 @@ type run struct {
 	lossSum   *torch.Tensor
 	schedule  Schedule
 
-	curriculum  *staging  // nil: none
-	bucketMeans []float64 // what was measured of curriculum.buckets
+	curriculum   *staging      // nil: none
+	bucketMeans  []float64     // what was measured of curriculum.buckets
+	distillation *distillation // nil: none
 
 	totalSteps int64
 	done       progress
@@ -241,9 +242,12 @@ func (r *run) chooseCheckpoint(newest func() (*checkpoint.Checkpoint, []error, e
 
 // resume checks that the checkpoint is of this training, then takes its state.
 func (r *run) resume(c *checkpoint.Checkpoint) error {
-	now := r.fingerprints()
-	for _, what := range []string{"architecture", "tokenizer", "data"} {
-		if c.Manifest.Fingerprints[what] != now[what] {
+	was, now := c.Manifest.Fingerprints, r.fingerprints()
+	for _, what := range []string{"architecture", "tokenizer", "data", "teacher"} {
+		if what == "teacher" && (was[what] == "" || now[what] == "") { // distillation may begin and end at a resume
+			continue
+		}
+		if was[what] != now[what] {
 			return fmt.Errorf("checkpoint %s: its %s is another than the configuration's (%s); to train these weights on "+
 				"something else, set init_from to it and choose a new output_dir, or start anew with -resume never", c.Dir, what, whatDiffers[what])
 		}
@@ -261,6 +265,7 @@ var whatDiffers = map[string]string{
 	"architecture": "vocab_size, hidden_size, num_layers, num_heads, intermediate_size or max_position_embeddings",
 	"tokenizer":    "the tokenizer section, or the corpus that it was trained on",
 	"data":         "the files, the data section, curriculum.stages or how they were measured, seed, batch_size, gradient_accumulation_steps or max_position_embeddings",
+	"teacher":      "distillation.teacher, or the cache of its probabilities",
 }
 
 // openSinks opens everything that records the run. The metrics file is needed; TensorBoard's is a convenience.

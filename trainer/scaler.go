@@ -42,14 +42,17 @@ func (s *lossScaler) update(foundInf *torch.Tensor) {
 	torch.AMPUpdateScale_(s.scale, s.growth, foundInf, growthFactor, backoffFactor, growthInterval)
 }
 
-// count adds a window's loss to sum. One that is not finite, of a window whose update was skipped, is left out with its targets:
-// it would make all losses of the interval infinite. Where the update was not skipped it stays, to be found.
-func (s *lossScaler) count(loss *torch.Tensor, targets int64, foundInf, sum *torch.Tensor) {
-	device := sum.Device()
+// count adds a window's losses to sums: its objective, and with a teacher the parts of it. A window whose objective is not finite
+// and whose update was skipped is left out with its targets: it would make all losses of the interval infinite. Where the update
+// was not skipped it stays, to be found.
+func (s *lossScaler) count(losses []*torch.Tensor, targets int64, foundInf *torch.Tensor, sums []*torch.Tensor) {
+	loss, device := losses[0], s.scale.Device()
 	zero := torch.Zeros(nil, torch.Float64, device)
 	notFinite := torch.Where(loss.Sub(loss).GreaterEqual(0), zero, torch.Full(nil, 1, torch.Float64, device)) // ∞ - ∞ is NaN
 	leave := notFinite.Mul(foundInf)
-	sum.Add_(torch.Where(leave, zero, loss))
+	for i, sum := range sums {
+		sum.Add_(torch.Where(leave, zero, losses[i]))
+	}
 	s.lost.Add_(leave.MulScalar(float64(targets)))
 }
 

@@ -14,7 +14,6 @@ import (
 	"frugal/trainer/checkpoint"
 	"frugal/trainer/data"
 	"frugal/trainer/gpt2"
-	"frugal/trainer/monitor"
 	"frugal/trainer/safetensors"
 )
 
@@ -37,22 +36,6 @@ type progress struct {
 	} `json:"epoch"` // since the epoch began
 }
 
-// tally is a sum of losses with what it was summed over.
-type tally struct {
-	Loss    float64 `json:"loss"`
-	Targets int64   `json:"targets"`
-}
-
-func (t tally) mean() float64 { return t.Loss / float64(t.Targets) }
-
-// fields is the mean loss; none where every window was skipped before its loss was finite.
-func (t tally) fields() []monitor.Field {
-	if t.Targets == 0 {
-		return nil
-	}
-	return []monitor.Field{{Name: "loss", Value: t.mean()}}
-}
-
 // unfinished says whether something that belongs to the step is still to do.
 func (p *progress) unfinished() bool { return p.EvaluationDue || p.SamplesDue }
 
@@ -67,23 +50,6 @@ func (p *progress) advance(w *data.Window) {
 
 // known is what the host last read of the scaler: the update it read it after, and the updates skipped until then.
 type known struct{ step, skipped int64 }
-
-// read moves the sum of losses from the device to the host. On a CUDA card it waits for the steps in flight.
-func (r *run) read() (err error) {
-	defer protect("reading the loss", &err)
-	loss, targets := r.lossSum.Item(), r.done.PendingTargets
-	r.lossSum.Fill_(0)
-	if r.scaler != nil {
-		targets -= int64(r.scaler.lost.Item())
-		r.scaler.lost.Fill_(0)
-	}
-	for _, t := range []*tally{&r.done.Interval, &r.done.Epoch.tally} {
-		t.Loss += loss
-		t.Targets += targets
-	}
-	r.done.PendingTargets = 0
-	return r.checkFinite(loss)
-}
 
 // checkFinite refuses a loss that is NaN or infinite, and gradients that are: the weights are lost. With loss scaling an update
 // whose gradients are not finite is skipped and leaves its loss out, so there the run is lost when the scale has fallen to nothing.
@@ -134,6 +100,9 @@ func (r *run) stateTensors() map[string]*torch.Tensor {
 			state["exp_avg."+name], state["exp_avg_sq."+name] = g.expAvgs[i], g.expAvgSqs[i]
 			state["updates."+name] = g.counts[i]
 		}
+	}
+	if d := r.distillation; d != nil {
+		state["task_loss_sum"], state["distillation_loss_sum"] = d.task, d.sum
 	}
 	if s := r.scaler; s != nil {
 		state["scaler.scale"], state["scaler.growth_tracker"], state["scaler.skipped"] = s.scale, s.growth, s.skipped
@@ -215,7 +184,8 @@ func bytesFile(name string, text []byte) checkpoint.File {
 // restore sets weights, optimizer, scaler and position from a verified checkpoint.
 func (r *run) restore(c *checkpoint.Checkpoint) (err error) {
 	defer protect("checkpoint "+c.Dir, &err)
-	if err := r.restoreTensors(c); err != nil {
+	var pending pendingLosses
+	if pending, err = r.restoreTensors(c); err != nil {
 		return fmt.Errorf("checkpoint %s: %w", c.Dir, err)
 	}
 	text, err := readFile(c, "training_state.json")
@@ -228,17 +198,21 @@ func (r *run) restore(c *checkpoint.Checkpoint) (err error) {
 	if r.done.Step != c.Step {
 		return fmt.Errorf("checkpoint %s: training_state.json is of step %d", c.Dir, r.done.Step)
 	}
+	if pending.distilled != (r.distillation != nil) {
+		r.settle(pending)
+	}
 	if r.scaler != nil {
 		r.known = known{r.done.Step, int64(r.scaler.skipped.Item())}
 	}
 	return nil
 }
 
-func (r *run) restoreTensors(c *checkpoint.Checkpoint) error {
+func (r *run) restoreTensors(c *checkpoint.Checkpoint) (pending pendingLosses, err error) {
 	if err := withTensors(c, "model.safetensors", r.model.LoadWeights); err != nil {
-		return err
+		return pending, err
 	}
-	return withTensors(c, "training_state.safetensors", func(f *safetensors.File) error {
+	return pending, withTensors(c, "training_state.safetensors", func(f *safetensors.File) error {
+		pending = pendingLossesOf(f)
 		for name, t := range r.stateTensors() {
 			if err := r.restoreTensor(f, name, t); err != nil {
 				return err
@@ -248,11 +222,12 @@ func (r *run) restoreTensors(c *checkpoint.Checkpoint) error {
 	})
 }
 
-// restoreTensor copies one state tensor. A run that was not scaled has no scaler state: it begins anew.
+// restoreTensor copies one state tensor. A run that was not scaled has no scaler state: it begins anew. One that was not distilled
+// has no losses of a teacher.
 func (r *run) restoreTensor(f *safetensors.File, name string, t *torch.Tensor) error {
 	info, raw, ok := f.Tensor(name)
 	switch {
-	case !ok && r.scaler != nil && strings.HasPrefix(name, "scaler."):
+	case !ok && r.scaler != nil && strings.HasPrefix(name, "scaler."), !ok && strings.HasSuffix(name, "_loss_sum"):
 		return nil
 	case !ok:
 		return fmt.Errorf("%s is missing", name)

@@ -36,35 +36,40 @@ func (r *run) step(w *data.Window) (err error) {
 	if r.scaler != nil {
 		weight = r.scaler.scale.MulScalar(1 / float64(w.Targets))
 	}
-	loss := r.lossSum
-	if r.scaler != nil { // whether the window counts is known after the update
-		loss = torch.Zeros(nil, torch.Float64, r.device)
-	}
+	losses := r.windowLosses()
 	for i := range w.Batches {
-		r.microBatch(&w.Batches[i], i, weight, loss)
+		if err := r.microBatch(&w.Batches[i], i, weight, losses); err != nil {
+			return err
+		}
 	}
 	if r.beforeUpdate != nil {
 		r.beforeUpdate(r)
 	}
 	foundInf := r.optimizer.update(r.rate(), r.scaler, r.observeGradients())
-	if r.scaler != nil {
-		r.scaler.count(loss, w.Targets, foundInf, r.lossSum)
-	}
+	r.countLosses(losses, w.Targets, foundInf)
 	r.done.advance(w)
 	return nil
 }
 
-func (r *run) microBatch(b *data.Batch, index int, weight, loss *torch.Tensor) {
+func (r *run) microBatch(b *data.Batch, index int, weight *torch.Tensor, losses windowLosses) (err error) {
 	scope := torch.OpenScope()
 	defer scope.Close()
 	ids, targets := tensors(b, r.device)
+	var guide gpt2.Guide
+	if r.distillation != nil {
+		if guide, err = r.guide(b, ids, losses.distilled); err != nil {
+			return err
+		}
+	}
 	r.model.ForwardBackward(ids, targets, gpt2.Pass{
 		Precision:     r.precision,
 		Checkpointing: r.config.GradientCheckpointing,
 		Seed:          func(stage int) uint64 { return dropoutSeed(r.config.Seed, r.done.Step, index, stage, 0) },
 		Weight:        weight,
-		LossSum:       loss,
+		LossSum:       losses.task,
+		Guide:         guide,
 	})
+	return nil
 }
 
 // tensors are the batch's ids and, at each position, the id that follows it, or -1 at a row's end and in its padding: both

@@ -26,6 +26,8 @@ const gib = 1 << 30
 
 var chartKinds = []chart{
 	{id: "loss", title: "Training loss", label: "loss (nats per token)", tags: []string{"train/loss"}, smoothed: true},
+	{id: "task_loss", title: "Training loss on the text alone", label: "loss (nats per token)", tags: []string{"train/task_loss"}, smoothed: true},
+	{id: "distillation_loss", title: "Training loss against the teacher", label: "T²·KL (nats per token)", tags: []string{"train/distillation_loss"}, smoothed: true},
 	{id: "eval", title: "Evaluation loss", label: "loss (nats per token)", tags: []string{"eval/loss"}, marks: true},
 	{id: "bits_per_byte", title: "Evaluation, bits per byte", label: "bits per byte", tags: []string{"eval/bits_per_byte"}, marks: true},
 	{id: "learning_rate", title: "Learning rate", label: "learning rate", tags: []string{"train/learning_rate"}, fromZero: true},

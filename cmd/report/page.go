@@ -100,7 +100,7 @@ func newPage(o options, runs []*run, c *comparison) (*page, error) {
 		Notes:    notesOf(runs, fewer),
 		Samples:  slices.ContainsFunc(runs, func(r *run) bool { return len(r.samples) > 0 }),
 	}
-	for _, column := range columns {
+	for _, column := range columnsOf(runs) {
 		p.Columns = append(p.Columns, column.title)
 	}
 	for i, cells := range rows(runs) {

@@ -6,7 +6,7 @@
   const portuguese = {
     'run': 'treino', 'runs': 'treinos', 'status': 'estado', 'steps': 'passos', 'training loss': 'perda de treino',
     'evaluation loss, last': 'perda de avaliação, última', 'evaluation loss, best': 'perda de avaliação, melhor',
-    'perplexity': 'perplexidade', 'bits per byte': 'bits por byte', 'tokens/s, median': 'tokens/s, mediana',
+    'task loss': 'perda da tarefa', 'distillation loss': 'perda da destilação', 'perplexity': 'perplexidade', 'bits per byte': 'bits por byte', 'tokens/s, median': 'tokens/s, mediana',
     'peak memory': 'pico de memória', 'time': 'tempo', 'tokens': 'tokens', 'parameters': 'parâmetros', 'device': 'dispositivo',
     'precision': 'precisão', 'threads': 'threads', 'failed': 'falhou', 'What differs': 'O que difere', 'Curves': 'Curvas',
     'Pale: the value that the key has when nothing sets it. output_dir, logging_dir and resume are left out.':
@@ -25,7 +25,7 @@
       'Curvas longas são desenhadas do menor e do maior valor de cada trecho, as suavizadas da sua média; de muitas amostras ficam algumas. As tabelas contam todas as linhas.',
     'up to step': 'até o passo', '(no prompt)': '(sem prompt)', 'none yet': 'nenhuma ainda',
   };
-  const titles = { 'train/loss': 'Training loss', 'eval/loss': 'Evaluation loss' };
+  const titles = { 'train/loss': 'Training loss', 'eval/loss': 'Evaluation loss', 'train/task_loss': 'Task loss', 'train/distillation_loss': 'Distillation loss' };
   const { element } = frugal;
   const text = english => (frugal.language === 'pt-BR' && portuguese[english]) || frugal.text(english);
   const data = JSON.parse(document.getElementById('data').textContent);
@@ -80,11 +80,12 @@
 
   // The bar above the charts.
   const reset = element('button', { type: 'button', className: 'toggle', hidden: true }, text('Reset zoom'));
-  // Of several runs, training and evaluation are easier to tell apart in charts of their own.
-  const [loss, ...others] = [...frugal.charts, ...frugal.moreCharts(frugal.charts, runs)];
-  const apart = loss.series.map(series => ({ ...loss, key: series.tag, title: text(titles[series.tag]), wide: false, series: [series] }));
+  // Of several runs, training and evaluation, and the parts of a loss, are easier to tell apart in charts of their own.
+  const [loss, parts, ...others] = [...frugal.charts, ...frugal.moreCharts(frugal.charts, runs)];
+  const apart = [loss, parts].flatMap(chart => chart.series.map(series => (
+    { ...chart, key: series.tag, title: text(titles[series.tag]), wide: false, series: [series] })));
   const group = frugal.drawCharts(document.getElementById('charts'), {
-    charts: runs.length > 1 ? [...apart, ...others] : [loss, ...others], smoothing: data.smoothing, onZoom: zoomed => { reset.hidden = !zoomed; },
+    charts: runs.length > 1 ? [...apart, ...others] : [loss, parts, ...others], smoothing: data.smoothing, onZoom: zoomed => { reset.hidden = !zoomed; },
   });
   reset.addEventListener('click', () => group.zoom(null));
 

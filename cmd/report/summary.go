@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,30 +31,41 @@ type column struct {
 	short  string // for a terminal; "": not shown there
 	figure func(r *run) cell
 	rank   func(r *run) (float64, bool) // the lowest is the best; nil: none is better than another
+	only   string                       // the curve without which in any run the column is left out; "": it never is
 }
 
 // absent is a figure that a run does not have.
 const absent = "–"
 
-var columns = []column{
-	{"status", "status", func(r *run) cell { return cell{Text: r.status, Title: r.reason, Status: r.status} }, nil},
-	{"steps", "steps", func(r *run) cell { return cell{Text: stepsOf(r), Sort: strconv.FormatInt(r.step, 10), Number: true} }, nil},
-	{"training loss", "train loss", func(r *run) cell { return atStep(formatLoss)(r.curves["train/loss"].last()) }, nil},
-	{"evaluation loss, last", "eval loss", func(r *run) cell { return atStep(formatLoss)(r.curves["eval/loss"].last()) }, rankLast("eval/loss")},
-	{"evaluation loss, best", "best", func(r *run) cell { return bestLoss(r) }, rankLowest("eval/loss")},
-	{"perplexity", "perplexity", func(r *run) cell { return atStep(formatShort)(r.curves["eval/perplexity"].last()) }, rankLast("eval/perplexity")},
-	{"bits per byte", "bits/byte", func(r *run) cell { return atStep(formatBits)(r.curves["eval/bits_per_byte"].last()) }, rankLast("eval/bits_per_byte")},
-	{"tokens/s, median", "tokens/s", func(r *run) cell { return figure(formatWhole)(r.curves["train/tokens_per_second"].median()) }, nil},
-	{"peak memory", "memory", func(r *run) cell { return figure(formatMemory)(r.curves["train/peak_memory_bytes"].highest()) }, nil},
-	{"time", "time", func(r *run) cell { return duration(r.seconds()) }, nil},
-	{"tokens", "", func(r *run) cell { _, x, ok := r.curves["train/tokens"].last(); return figure(formatWhole)(x, ok) }, nil},
-	{"parameters", "", func(r *run) cell { return count(r.started().Parameters) }, nil},
-	{"device", "", func(r *run) cell { return deviceOf(r.started()) }, nil},
+var allColumns = []column{
+	{"status", "status", func(r *run) cell { return cell{Text: r.status, Title: r.reason, Status: r.status} }, nil, ""},
+	{"steps", "steps", func(r *run) cell { return cell{Text: stepsOf(r), Sort: strconv.FormatInt(r.step, 10), Number: true} }, nil, ""},
+	{"training loss", "train loss", func(r *run) cell { return atStep(formatLoss)(r.curves["train/loss"].last()) }, nil, ""},
+	{"task loss", "task", func(r *run) cell { return atStep(formatLoss)(r.curves["train/task_loss"].last()) }, nil, "train/task_loss"},
+	{"distillation loss", "distillation", func(r *run) cell { return atStep(formatLoss)(r.curves["train/distillation_loss"].last()) }, nil,
+		"train/distillation_loss"},
+	{"evaluation loss, last", "eval loss", func(r *run) cell { return atStep(formatLoss)(r.curves["eval/loss"].last()) }, rankLast("eval/loss"), ""},
+	{"evaluation loss, best", "best", func(r *run) cell { return bestLoss(r) }, rankLowest("eval/loss"), ""},
+	{"perplexity", "perplexity", func(r *run) cell { return atStep(formatShort)(r.curves["eval/perplexity"].last()) }, rankLast("eval/perplexity"), ""},
+	{"bits per byte", "bits/byte", func(r *run) cell { return atStep(formatBits)(r.curves["eval/bits_per_byte"].last()) }, rankLast("eval/bits_per_byte"), ""},
+	{"tokens/s, median", "tokens/s", func(r *run) cell { return figure(formatWhole)(r.curves["train/tokens_per_second"].median()) }, nil, ""},
+	{"peak memory", "memory", func(r *run) cell { return figure(formatMemory)(r.curves["train/peak_memory_bytes"].highest()) }, nil, ""},
+	{"time", "time", func(r *run) cell { return duration(r.seconds()) }, nil, ""},
+	{"tokens", "", func(r *run) cell { _, x, ok := r.curves["train/tokens"].last(); return figure(formatWhole)(x, ok) }, nil, ""},
+	{"parameters", "", func(r *run) cell { return count(r.started().Parameters) }, nil, ""},
+	{"device", "", func(r *run) cell { return deviceOf(r.started()) }, nil, ""},
+}
+
+// columnsOf are those that the runs have something for.
+func columnsOf(runs []*run) []column {
+	return slices.DeleteFunc(slices.Clone(allColumns), func(c column) bool {
+		return c.only != "" && !slices.ContainsFunc(runs, func(r *run) bool { return r.curves[c.only] != nil })
+	})
 }
 
 // rows are the runs' cells, column by column, the best of several runs marked.
 func rows(runs []*run) [][]cell {
-	table := make([][]cell, len(runs))
+	table, columns := make([][]cell, len(runs)), columnsOf(runs)
 	for i, r := range runs {
 		for _, c := range columns {
 			table[i] = append(table[i], c.figure(r))
@@ -203,7 +215,7 @@ func formatShort(x float64) string {
 func textGrid(runs []*run) (grid [][]string, numeric []bool) {
 	grid, numeric = [][]string{{"run"}}, []bool{false}
 	var shown []int
-	for j, c := range columns {
+	for j, c := range columnsOf(runs) {
 		if c.short != "" {
 			shown = append(shown, j)
 			grid[0] = append(grid[0], c.short)

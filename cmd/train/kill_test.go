@@ -21,19 +21,30 @@ const kills = 20
 // All go through epochs whose last window is a short one and end in the middle of one, and save at every step or two, which
 // takes most of the time of models as small as these.
 var killedTrainings = map[string][]string{
-	"dropout":    {"dropout=0.1", "max_steps=60", "save_steps=1", "eval_steps=9", "logging_steps=3", "gradient_checkpointing=false"},
-	"curriculum": {"dropout=0.1", "max_steps=50", "save_steps=1", "eval_steps=9", "logging_steps=4", "gradient_accumulation_steps=3"},
-	"fp16":       {"dropout=0.1", "max_steps=34", "save_steps=2", "eval_steps=11", "logging_steps=3", "precision=fp16", "gradient_checkpointing=true", "data.packing=false"},
+	"dropout": {"dropout=0.1", "max_steps=60", "save_steps=1", "eval_steps=9", "logging_steps=3", "gradient_checkpointing=false"},
+	"curriculum": {"dropout=0.1", "max_steps=50", "save_steps=1", "eval_steps=9", "logging_steps=4", "gradient_accumulation_steps=3",
+		"distillation.enabled=true", "distillation.teacher=TEACHER"},
+	"fp16": {"dropout=0.1", "max_steps=34", "save_steps=2", "eval_steps=11", "logging_steps=3", "precision=fp16", "gradient_checkpointing=true", "data.packing=false"},
+	"distilled": {"dropout=0.1", "max_steps=24", "save_steps=2", "eval_steps=11", "logging_steps=3", "precision=bf16", "gradient_checkpointing=true",
+		"distillation.enabled=true", "distillation.teacher=TEACHER"},
+	"distilled from a cache": {"dropout=0.1", "max_steps=24", "save_steps=2", "eval_steps=11", "logging_steps=3", "precision=bf16", "data.packing=false",
+		"distillation.enabled=true", "distillation.teacher=TEACHER", "distillation.cache=answers", "distillation.cache_top_k=9"},
 }
 
 func TestKilledRunEndsLikeOneLeftAlone(t *testing.T) {
+	school := workplace(t)
+	mustTrain(t, school, "-config", "tiny.yaml", "-set", "hidden_size=24", "-set", "num_layers=3")
+	teacher := filepath.Join(school, "output", "final_model")
 	for name, settings := range killedTrainings {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := &killer{stages: name == "curriculum", seed: uint64(time.Now().UnixNano())}
+			k := &killer{stages: name == "curriculum", seed: uint64(time.Now().UnixNano()), times: kills}
 			k.args = []string{"-config", map[bool]string{false: "tiny.yaml", true: "stages.yaml"}[k.stages]}
 			for _, s := range settings {
-				k.args = append(k.args, "-set", s)
+				k.args = append(k.args, "-set", strings.Replace(s, "TEACHER", teacher, 1))
+			}
+			if strings.HasPrefix(name, "distilled") { // what is saved is the same
+				k.times = kills / 3
 			}
 			k.want = k.workplace(t)
 			began := time.Now()
@@ -50,6 +61,7 @@ type killer struct {
 	stages  bool          // the training is of a curriculum
 	want    string        // where the training ran undisturbed
 	seed    uint64        // of the moments
+	times   int           // to kill
 	longest time.Duration // that a session is given before it is killed
 
 	kills, inSave, finished int
@@ -59,9 +71,9 @@ type killer struct {
 func (k *killer) run(t *testing.T) {
 	t.Logf("the moments are drawn from seed %d", k.seed)
 	random := rand.New(rand.NewPCG(k.seed, 0))
-	for k.kills < kills {
+	for k.kills < k.times {
 		dir := k.workplace(t)
-		for k.kills < kills && k.session(t, dir, time.Duration(random.Int64N(int64(k.longest)))) {
+		for k.kills < k.times && k.session(t, dir, time.Duration(random.Int64N(int64(k.longest)))) {
 			k.kills++
 			if left := must(filepath.Glob(filepath.Join(dir, "output", ".saving-*")))(t); len(left) > 0 {
 				k.inSave++

@@ -106,12 +106,12 @@ var keys = []key{
 	{"curriculum.stages", list{record{stageFields}}, []any{}, "The stages, from easy to hard: {name, data: [patterns], difficulty: a number above 0}. auto and piecewise need no difficulty."},
 	{"curriculum.points", list{record{pointFields}}, []any{}, "Points of the piecewise schedule: {step, weights: one number a stage, in the order in which the stages are listed, also where auto finds another}. Between two points the weights go straight from one to the other."},
 
-	{"distillation.enabled", boolean{}, false, "Learn from a teacher's probabilities as well as from the text."},
-	{"distillation.teacher", optionalPath, "", "Directory of the teacher: a checkpoint or a Hugging Face GPT-2 with the same vocabulary."},
-	{"distillation.temperature", above(0, 1000), 2.0, "Softens both distributions; the loss is scaled by its square."},
-	{"distillation.alpha", between(0, 1), 0.5, "Weight of the teacher's loss; the text's loss has 1 − alpha."},
-	{"distillation.cache", optionalPath, "", `Directory that keeps the teacher's largest log-probabilities, so that the teacher need not be in memory. "": the exact loss.`},
-	{"distillation.cache_top_k", whole{1, 10_000_000}, 64, "Log-probabilities kept for each position in distillation.cache."},
+	{"distillation.enabled", boolean{}, false, "Learn from a teacher's probabilities as well as from the text: the loss is alpha·T²·KL(teacher ‖ student) + (1 − alpha)·cross entropy, T the temperature that softens both."},
+	{"distillation.teacher", optionalPath, "", "Directory of the teacher: a final_model, a checkpoint, a run's output_dir or a Hugging Face GPT-2. It has the student's tokenizer and vocab_size, and at least its max_position_embeddings."},
+	{"distillation.temperature", above(0, 1000), 2.0, "Divides both models' logits: above 1 the unlikely tokens count for more."},
+	{"distillation.alpha", between(0, 1), 0.5, "The teacher's share of the loss. 0: plain training, and the teacher is not loaded; 1: the text's own tokens count for nothing."},
+	{"distillation.cache", optionalPath, "", `Directory that keeps what the teacher says of every training row. It is filled at the start, with the teacher alone in memory; from then on the teacher is not needed, nor its directory, so that another machine may fill it. "": the teacher stays in memory, and the loss is exact.`},
+	{"distillation.cache_top_k", whole{1, 10_000_000}, 64, "Probabilities that distillation.cache keeps for each position, the largest; all others count as one. About 4 bytes each on disk."},
 
 	{"monitoring.tensorboard", boolean{}, true, "Write TensorBoard event files to logging_dir."},
 	{"monitoring.progress", word{"auto", "bar", "plain", "off"}, "auto", "auto: a bar on a terminal, otherwise a plain line at each log."},

@@ -27,7 +27,7 @@ var rules = []rule{
 	{[]string{"curriculum.buckets", "curriculum.stages", "curriculum.difficulty"}, brokenBuckets},
 	{[]string{"curriculum.model", "curriculum.measure"}, brokenMeasure},
 	{[]string{"curriculum.points", "curriculum.stages", "curriculum.buckets", "curriculum.schedule"}, brokenPoints},
-	{[]string{"distillation.enabled", "distillation.teacher"}, brokenDistillation},
+	{[]string{"distillation.enabled", "distillation.teacher", "distillation.cache"}, brokenDistillation},
 }
 
 // check refuses what is asked for and not built yet, then applies the rules to keys that are not bad already.
@@ -118,8 +118,8 @@ func brokenTokenizerSize(c *TrainingConfig) string {
 }
 
 func brokenDistillation(c *TrainingConfig) string {
-	if c.Distillation.Enabled && c.Distillation.Teacher == "" {
-		return "distillation needs distillation.teacher"
+	if d := c.Distillation; d.Enabled && d.Teacher == "" && d.Cache == "" && d.Alpha > 0 {
+		return "distillation needs distillation.teacher, or a finished distillation.cache of one"
 	}
 	return ""
 }

@@ -40,9 +40,8 @@ type Model struct {
 	lnF      layerNorm
 	params   []Parameter
 
-	// Of a model made by forGeneration:
-	byRows bool          // every row of a product is computed by itself
-	output *torch.Tensor // wte in the compute precision, [C, V]
+	byRows bool          // every row of a product is computed by itself: of a model made by forGeneration
+	output *torch.Tensor // wte in the compute precision, [C, V]: of that, or of one that Freeze was called on
 }
 
 type layerNorm struct{ weight, bias *torch.Tensor } // [C]
@@ -107,6 +106,7 @@ func (m *Model) Free() {
 	for _, p := range m.params {
 		p.Tensor.Free()
 	}
+	m.output.Free()
 }
 
 // embed: ids [B, T] int64 of the positions from first on → [B, T, C].

@@ -13,8 +13,10 @@ type Pass struct {
 	Seed func(stage int) uint64
 	// Weight multiplies the gradient of the sum of losses: loss scale / targets of the window. A float32 scalar on the device.
 	Weight *torch.Tensor
-	// LossSum receives the sum of the batch's losses: a float64 scalar on the device.
+	// LossSum receives the sum of the batch's losses, which are cross entropies: a float64 scalar on the device.
 	LossSum *torch.Tensor
+	// Guide adds a second loss; nil for none.
+	Guide Guide
 }
 
 // ForwardBackward adds the batch's gradients to the parameters' and its sum of losses to p.LossSum. ids and targets are int64

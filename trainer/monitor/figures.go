@@ -82,7 +82,7 @@ type figures map[string]float64
 
 func figuresOf(r Record) figures {
 	f := figures{}
-	for _, name := range []string{"epoch", "loss", "learning_rate", "grad_norm", "tokens_per_second"} {
+	for _, name := range []string{"epoch", "loss", "task_loss", "distillation_loss", "learning_rate", "grad_norm", "tokens_per_second"} {
 		if x, ok := r.number(name); ok {
 			f[name] = x
 		}
@@ -100,6 +100,12 @@ func (f figures) figure(label, name string, format func(float64) string) segment
 
 func (f figures) loss(format string) segment {
 	return f.figure("loss", "loss", func(x float64) string { return fmt.Sprintf(format, x) })
+}
+
+// parts are the two losses of a run that learns from a teacher as well, of which its loss is made.
+func (f figures) parts() (task, distillation segment) {
+	format := func(x float64) string { return fmt.Sprintf("%.4f", x) }
+	return f.figure("task", "task_loss", format), f.figure("distillation", "distillation_loss", format)
 }
 
 func (f figures) rate() segment {
@@ -170,7 +176,8 @@ func eventLine(r Record, plan Plan) string {
 		return joinSegments([]segment{step, {"saved", r.text("path")},
 			f.figure("", "bytes", func(x float64) string { return FormatBytes(int64(x)) }), f.took()}, false)
 	case "epoch":
-		return joinSegments([]segment{step, {f.epoch(plan.Epochs).text(), "done"}, f.loss("%.4f"),
+		task, distillation := f.parts()
+		return joinSegments([]segment{step, {f.epoch(plan.Epochs).text(), "done"}, f.loss("%.4f"), task, distillation,
 			f.figure("", "tokens", func(x float64) string { return FormatCount(int64(x)) + " tokens" }), f.took()}, false)
 	case "sample":
 		return joinSegments([]segment{step, {"sample", sampleLine(r.text("prompt"), r.text("text"))}}, false)

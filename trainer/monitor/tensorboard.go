@@ -29,6 +29,8 @@ const perGB = 1.0 / (1 << 30)
 var scalarTags = map[[2]string]scalarTag{
 	{"train", "epoch"}:             {"train/epoch", 1},
 	{"train", "loss"}:              {"train/loss", 1},
+	{"train", "task_loss"}:         {"train/task_loss", 1},
+	{"train", "distillation_loss"}: {"train/distillation_loss", 1},
 	{"train", "perplexity"}:        {"train/perplexity", 1},
 	{"train", "learning_rate"}:     {"train/learning_rate", 1},
 	{"train", "grad_norm"}:         {"train/grad_norm", 1},
@@ -186,9 +188,12 @@ func summaryValues(r Record) (values [][]byte, err error) {
 	return values, nil
 }
 
-// derivedValues are the perplexity of a train Record, e^loss, and two scalars for each stage of a curriculum.
+// derivedValues are the perplexity of a train Record, e^loss or, where a teacher has a part in that, e^task_loss, and two scalars for each stage of a curriculum.
 func derivedValues(r Record) (values [][]byte) {
-	loss, hasLoss := r.number("loss")
+	loss, hasLoss := r.number("task_loss")
+	if !hasLoss {
+		loss, hasLoss = r.number("loss")
+	}
 	if _, given := r.number("perplexity"); hasLoss && !given {
 		values = append(values, scalarValue("train/perplexity", float32(math.Exp(loss))))
 	}

@@ -37,12 +37,13 @@ var arrows = map[string]row{
 
 	"cmd/internal/program": {"", "how the programs end, say an error and name their version"},
 
-	"trainer": {"torch corpus trainer/gpt2 trainer/distill trainer/config trainer/tokenizer trainer/data trainer/curriculum " +
+	"trainer": {"torch corpus trainer/gpt2 trainer/distill trainer/distill/cache trainer/config trainer/tokenizer trainer/data trainer/curriculum " +
 		"trainer/safetensors trainer/checkpoint trainer/monitor trainer/monitor/live " + vfs, "the one place where the parts meet"},
 
-	"trainer/gpt2":    {"torch trainer/safetensors", "the model: tensors, and the file its weights lie in"},
-	"trainer/distill": {"torch trainer/gpt2 trainer/safetensors", "a teacher is a model whose logits the loss needs"},
-	"torch":           {"", "the binding knows nothing of language models"},
+	"trainer/gpt2":          {"torch trainer/safetensors", "the model: tensors, and the file its weights lie in"},
+	"trainer/distill":       {"torch trainer/gpt2 trainer/safetensors", "a teacher is a model whose logits the loss needs"},
+	"trainer/distill/cache": {vfs, "a file of numbers: it must be tested and fuzzed without libtorch"},
+	"torch":                 {"", "the binding knows nothing of language models"},
 
 	"trainer/config":       {"", "each part has small options of its own, filled in trainer/build.go: a part that read the configuration could not be used without all of it"},
 	"trainer/tokenizer":    {vfs, "text and ids; it reads and writes files"},
@@ -69,7 +70,7 @@ var arrows = map[string]row{
 }
 
 // usesDisk are the packages whose files all go through a vfs.FS, so that tests can crash the disk below them.
-var usesDisk = []string{"trainer/tokenizer", "trainer/data", "trainer/checkpoint", "trainer/monitor", "trainer/monitor/live"}
+var usesDisk = []string{"trainer/tokenizer", "trainer/data", "trainer/checkpoint", "trainer/monitor", "trainer/monitor/live", "trainer/distill/cache"}
 
 // osFiles are the functions of os that reach the disk past it.
 var osFiles = strings.Fields("Chdir Chmod Chtimes Create CreateTemp DirFS Link Lstat Mkdir MkdirAll MkdirTemp Open OpenFile ReadDir " +

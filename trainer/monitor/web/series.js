@@ -78,6 +78,8 @@
   frugal.charts = [
     { key: 'loss', title: 'Loss', log: true, wide: true, series: [
       { tag: 'train/loss', label: 'train', kind: 'line' }, { tag: 'eval/loss', label: 'evaluation', kind: 'points' }] },
+    { key: 'losses_apart', title: 'Task and distillation loss', log: true, series: [
+      { tag: 'train/task_loss', label: 'task', kind: 'line' }, { tag: 'train/distillation_loss', label: 'distillation', kind: 'line' }] },
     { key: 'bits_per_byte', title: 'Bits per byte', log: true, series: [{ tag: 'eval/bits_per_byte', label: 'evaluation', kind: 'points' }] },
     { key: 'learning_rate', title: 'Learning rate', zero: true, format: x => format.exponent(x), series: [{ tag: 'train/learning_rate', kind: 'plain' }] },
     { key: 'grad_norm', title: 'Gradient norm', log: true, series: [{ tag: 'train/grad_norm', kind: 'line' }] },

@@ -12,7 +12,8 @@
 
 (() => {
   const portuguese = {
-    'Loss': 'Perda', 'train': 'treino', 'evaluation': 'avaliação', 'smoothed': 'suavizado', 'Bits per byte': 'Bits por byte',
+    'Loss': 'Perda', 'train': 'treino', 'task': 'tarefa', 'distillation': 'destilação', 'Task and distillation loss': 'Perda da tarefa e da destilação',
+    'Task loss': 'Perda da tarefa', 'Distillation loss': 'Perda da destilação', 'evaluation': 'avaliação', 'smoothed': 'suavizado', 'Bits per byte': 'Bits por byte',
     'Perplexity': 'Perplexidade', 'Learning rate': 'Taxa de aprendizado', 'Gradient norm': 'Norma do gradiente',
     'Loss scale': 'Escala da perda', 'Speed': 'Velocidade', 'tokens/s': 'tokens/s', 'Memory': 'Memória', 'resident': 'residente',
     'peak': 'pico', 'allocated': 'alocada', 'reserved': 'reservada', 'whole card': 'placa inteira', 'Utilisation': 'Utilização', 'Temperature': 'Temperatura',

@@ -48,6 +48,8 @@ const panels = (() => {
     };
     const value = x => (Number.isFinite(x) ? x.toFixed(x < 100 ? 4 : 1) : format.value(x));
     add('Loss', 'train/loss', value);
+    add('Task loss', 'train/task_loss', value);
+    add('Distillation loss', 'train/distillation_loss', value);
     add('Evaluation', 'eval/loss', value);
     add('Perplexity', 'eval/perplexity', format.value.bind(format));
     add('Bits per byte', 'eval/bits_per_byte', x => (Number.isFinite(x) ? x.toFixed(3) : format.value(x)));
