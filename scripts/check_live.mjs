@@ -139,6 +139,8 @@ try {
     await page.locator(`[data-chart="${chart}"]`).scrollIntoViewIfNeeded();
     await settle(page);
     assert.ok(await ink(page, chart) > 20000, `${chart} is filled`);
+    const shares = (await page.locator(`[data-chart="${chart}"] .chip b`).allInnerTexts()).map(parseFloat);
+    assert.ok(Math.abs(shares.reduce((a, b) => a + b) - 100) < 2, `${chart} tells shares: ${shares}`);
   }
   await page.evaluate(() => scrollTo(0, 0));
   await shows(page, '#status', 'running');

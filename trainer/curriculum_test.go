@@ -288,3 +288,19 @@ func TestRowsOfATextHaveEachTokenAsATargetOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestSpreadTakesEvenAndOddNumbersInTurn(t *testing.T) {
+	for n := 1; n < 70; n++ {
+		for all := range 300 {
+			numbers := spread(n, all)
+			if all < 2*n && len(numbers) != all || all >= 2*n && len(numbers) != n {
+				t.Fatalf("%d of %d: %v", n, all, numbers)
+			}
+			for i, number := range numbers {
+				if number%2 != i%2 || number >= all || i > 0 && number <= numbers[i-1] {
+					t.Fatalf("%d of %d: %v", n, all, numbers)
+				}
+			}
+		}
+	}
+}

@@ -90,9 +90,12 @@
       return { ...entry, key, x: series[this.group.x], values: series.value, smooth, show: !this.hidden.has(entry.tag) };
     }
 
-    // stack lays shares on each other: each curve's y becomes the sum of the shares up to its own.
+    // stack lays shares on each other: each curve's y becomes the sum of the shares up to its own. Counts become shares first:
+    // of all curves, also of those that are hidden.
     stack() {
       const count = this.curves[0]?.values.length ?? 0;
+      const totals = Array.from({ length: count }, (_, i) => this.curves.reduce((sum, curve) => sum + (curve.values[i] ?? 0), 0));
+      for (const curve of this.curves) curve.values = curve.values.map((value, i) => Number.isFinite(value) && totals[i] > 0 ? value / totals[i] : value);
       const share = this.curves.map(() => new Array(count));
       for (let i = 0; i < count; i++) {
         const total = this.curves.reduce((sum, curve) => sum + (curve.show ? curve.values[i] ?? 0 : 0), 0);
