@@ -103,9 +103,9 @@ func (f figures) loss(format string) segment {
 }
 
 // parts are the two losses of a run that learns from a teacher as well, of which its loss is made.
-func (f figures) parts() (task, distillation segment) {
-	format := func(x float64) string { return fmt.Sprintf("%.4f", x) }
-	return f.figure("task", "task_loss", format), f.figure("distillation", "distillation_loss", format)
+func (f figures) parts(format string) (task, distillation segment) {
+	write := func(x float64) string { return fmt.Sprintf(format, x) }
+	return f.figure("task", "task_loss", write), f.figure("distillation", "distillation_loss", write)
 }
 
 func (f figures) rate() segment {
@@ -176,7 +176,7 @@ func eventLine(r Record, plan Plan) string {
 		return joinSegments([]segment{step, {"saved", r.text("path")},
 			f.figure("", "bytes", func(x float64) string { return FormatBytes(int64(x)) }), f.took()}, false)
 	case "epoch":
-		task, distillation := f.parts()
+		task, distillation := f.parts("%.4f")
 		return joinSegments([]segment{step, {f.epoch(plan.Epochs).text(), "done"}, f.loss("%.4f"), task, distillation,
 			f.figure("", "tokens", func(x float64) string { return FormatCount(int64(x)) + " tokens" }), f.took()}, false)
 	case "sample":

@@ -133,12 +133,21 @@ func (b *trainingBar) layouts(now time.Time) []layout {
 		long, brief = segment{"", formatLeft(left) + " left"}, segment{"", formatLeft(left)}
 	}
 	loss, rate, norm := f.loss("%.4f"), f.rate(), f.norm()
-	task, distillation := f.parts()
 	speed, quick := f.speed("tokens/s"), f.speed("tok/s")
+	if _, distilled := f["task_loss"]; distilled { // its parts say more than most of the rest
+		task, distillation := f.parts("%.4f")
+		shortTask, shortDistillation := f.parts("%.3f")
+		return []layout{
+			{[]segment{steps, epoch, loss, task, distillation, rate, norm, b.mix, speed, long}, 12},
+			{[]segment{steps, epoch, loss, task, distillation, rate, b.mixShort, speed, long}, 12},
+			{[]segment{short, loss, task, distillation, quick, long}, 5},
+			{[]segment{short, f.loss("%.3f"), shortTask, shortDistillation, brief}, 5},
+			{[]segment{short, f.loss("%.3f"), brief}, 5},
+			{[]segment{short}, 5},
+		}
+	}
 	return []layout{
-		{[]segment{steps, epoch, loss, task, distillation, rate, norm, b.mix, speed, long}, 12},
-		{[]segment{steps, epoch, loss, task, distillation, rate, b.mixShort, speed, long}, 12},
-		{[]segment{steps, epoch, loss, rate, norm, b.mixShort, speed, long}, 12},
+		{[]segment{steps, epoch, loss, rate, norm, b.mix, speed, long}, 12},
 		{[]segment{steps, epoch, loss, rate, b.mixShort, speed, long}, 12},
 		{[]segment{short, epoch, loss, rate, quick, long}, 5},
 		{[]segment{short, epoch, f.loss("%.3f"), rate, quick, brief}, 5},

@@ -56,6 +56,32 @@ func TestBarAtEachWidth(t *testing.T) {
 	}
 }
 
+// A run that learns from a teacher as well shows both losses at every width that has room for them.
+func TestBarOfADistilledRun(t *testing.T) {
+	leaksNothing(t)
+	for columns, want := range map[int]string{
+		150: "  42% ██████░░░░░░░░░  step 252/600  epoch 2/3  loss 3.4121  task 4.1000  distillation 2.7242  lr 4.2e-04  grad_norm 0.91  8,120 tokens/s  2m54s left",
+		100: "  42% █████░░░░░░░  252/600  loss 3.4121  task 4.1000  distillation 2.7242  8,120 tok/s  2m54s left",
+		80:  "  42% █████░░░░░░░░  252/600  loss 3.412  task 4.100  distillation 2.724  2m54s",
+		40:  "  42% ██░░░  252/600  loss 3.412  2m54s",
+	} {
+		screen := newTerminal(columns)
+		progress, console, _ := training(t, screen, modeBar)
+		r := trainRecord(252)
+		r.Fields = append(r.Fields, Field{"task_loss", 4.1}, Field{"distillation_loss", 2.7242})
+		progress.Write(r)
+		console.redraw()
+		if got := screen.screen(); got != want {
+			t.Errorf("%d columns: got\n%s\nwant\n%s", columns, got, want)
+		}
+		progress.Close()
+	}
+	r := Record{Event: "epoch", Step: 9, Fields: []Field{{"epoch", 1}, {"loss", 1.5}, {"task_loss", 2.0}, {"distillation_loss", 1.0}, {"tokens", 1000}, {"seconds", 2.0}}}
+	if got, want := eventLine(r, Plan{TotalSteps: 18, Epochs: 2}), "step 9/18  epoch 1/2 done  loss 1.5000  task 2.0000  distillation 1.0000  1,000 tokens  2.0s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // A curriculum's mix stands in the plain line by name, in a narrower bar as percents.
 func TestTheMixOfACurriculumIsShown(t *testing.T) {
 	leaksNothing(t)

@@ -170,6 +170,8 @@ func TestTagsOfEachEvent(t *testing.T) {
 				" system/cpu_percent=190.5"},
 		{Record{Event: "train", Step: 5, Fields: []Field{{"curriculum_weights", []Field{{"fácil", 0.75}, {"hard", 0.25}}}, {"curriculum_drawn", []Field{{"fácil", int64(9)}, {"hard", int64(3)}}}}},
 			"5 curriculum/fácil=0.75 curriculum/hard=0.25 curriculum_drawn/fácil=9 curriculum_drawn/hard=3"},
+		{Record{Event: "train", Step: 6, Fields: []Field{{"loss", 0.5}, {"task_loss", 0.0}, {"distillation_loss", 0.75}}},
+			"6 train/loss=0.5 train/task_loss=0 train/distillation_loss=0.75 train/perplexity=1"},
 		{Record{Event: "eval", Step: 7, Fields: []Field{{"loss", 2.0}, {"perplexity", 7.5}, {"bits_per_byte", 1.25}, {"tokens", 12}}},
 			"7 eval/loss=2 eval/perplexity=7.5 eval/bits_per_byte=1.25"},
 		{Record{Event: "sample", Step: 8, Fields: []Field{{"prompt_index", 1}, {"sample_index", 2}, {"text", "Era\n*uma*\n"}}},
