@@ -37,7 +37,7 @@ func (r *run) buildDevice() (err error) {
 	case "fp16":
 		r.precision = torch.Float16
 		if device.Type == torch.CPUType {
-			r.logger.Warn("precision: fp16 on a CPU is correct but about a thousand times slower than bf16 or fp32")
+			r.logger.Warn("precision: fp16 on a CPU is correct but ten times slower than fp32 or more")
 		}
 	case "bf16":
 		r.precision = torch.BFloat16
