@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 
 	"frugal/torch"
@@ -161,6 +162,7 @@ func (r *run) fillTeacherCache(b *cache.Builder, want cache.Contents, writing fu
 	}
 	defer torch.EmptyCache(r.device)
 	defer teacher.Free()
+	lost, asked := 0.0, 0
 	for block := range b.Blocks() {
 		first, end := b.Rows(block)
 		if !b.Has(block) {
@@ -171,10 +173,26 @@ func (r *run) fillTeacherCache(b *cache.Builder, want cache.Contents, writing fu
 			if err := b.Write(block, kept.IDs, kept.LogProbs, kept.Rest); err != nil {
 				return writing(err)
 			}
+			for _, rest := range kept.Rest {
+				lost += math.Exp(float64(rest))
+			}
+			asked += len(kept.Rest)
 		}
 		r.progressBar.Report("asking the teacher", int64(end), int64(r.data.TrainRows()))
 	}
+	if asked > 0 {
+		r.sayKept(want.TopK, 1-lost/float64(asked))
+	}
 	return nil
+}
+
+// sayKept tells what a cache is worth: how much of the teacher's probability its ids have by themselves.
+func (r *run) sayKept(k int, share float64) {
+	advice := ""
+	if share < 0.5 {
+		advice = "; a lower distillation.temperature or a larger cache_top_k keeps more"
+	}
+	r.infof("distillation.cache: the %d largest hold %.1f%% of the teacher's softened probability%s", k, 100*share, advice)
 }
 
 // askTeacher is what is kept of rows first to end-1: their positions with a target, one after another.

@@ -111,7 +111,7 @@ var keys = []key{
 	{"distillation.temperature", above(0, 1000), 2.0, "Divides both models' logits: above 1 the unlikely tokens count for more."},
 	{"distillation.alpha", between(0, 1), 0.5, "The teacher's share of the loss. 0: plain training, and the teacher is not loaded; 1: the text's own tokens count for nothing."},
 	{"distillation.cache", optionalPath, "", `Directory that keeps what the teacher says of every training row. It is filled at the start, with the teacher alone in memory; from then on the teacher is not needed, nor its directory, so that another machine may fill it. "": the teacher stays in memory, and the loss is exact.`},
-	{"distillation.cache_top_k", whole{1, 10_000_000}, 64, "Probabilities that distillation.cache keeps for each position, the largest; all others count as one. About 4 bytes each on disk."},
+	{"distillation.cache_top_k", whole{1, 10_000_000}, 64, "Probabilities that distillation.cache keeps for each position, the largest; all others count as one. About 4 bytes each on disk. The higher the temperature, the less of the probability they hold; the log says how much."},
 
 	{"monitoring.tensorboard", boolean{}, true, "Write TensorBoard event files to logging_dir."},
 	{"monitoring.progress", word{"auto", "bar", "plain", "off"}, "auto", "auto: a bar on a terminal, otherwise a plain line at each log."},
