@@ -38,8 +38,9 @@ func (r *run) build(ctx context.Context, find func() (*checkpoint.Checkpoint, er
 		func() (err error) { r.from, err = find(); return err },
 		r.takeArchitecture,
 		func() error { return r.buildTokenizer(ctx) },
-		r.findTeacher,
+		r.findTeacherFirst,
 		func() error { return r.buildData(ctx) },
+		r.findTeacherLast,
 		func() error { return r.buildCurriculum(ctx) },
 		func() error { return r.buildTeacher(ctx.Err) },
 		r.buildModel,
@@ -220,6 +221,9 @@ func (r *run) fingerprints() map[string]string {
 	prints := map[string]string{"architecture": hex.EncodeToString(h.Sum(nil)), "tokenizer": r.tokenizer.Fingerprint(), "data": r.dataFingerprint()}
 	if r.distillation != nil {
 		prints["teacher"] = r.distillation.fingerprint
+		if c := r.distillation.cache; c != nil {
+			prints["teacher_cache"] = c.Fingerprint()
+		}
 	}
 	return prints
 }

@@ -421,3 +421,80 @@ func TestDryRunPlansTheTeacher(t *testing.T) {
 		t.Error("a dry run made the cache's directory")
 	}
 }
+
+// A run that has ended needs its teacher no more.
+func TestACompleteRunNeedsNoTeacher(t *testing.T) {
+	teacher := teacherOf(t)
+	dir := t.TempDir()
+	mustRun(t, smallRun(t, dir, distilled(teacher, "max_steps=2")...))
+	if err := os.Rename(teacher, teacher+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, smallRun(t, dir, distilled(teacher, "max_steps=2")...))
+	err := Run(context.Background(), smallRun(t, dir, distilled(teacher, "max_steps=3")...))
+	wantProblem(t, err, "distillation.teacher", "no such directory")
+}
+
+func TestATeacherInTheRunsOwnOutputIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	o := smallRun(t, dir, "max_steps=2")
+	mustRun(t, o)
+	err := Run(context.Background(), smallRun(t, dir, distilled(filepath.Join(o.Config.OutputDir, "final_model"), "max_steps=3")...))
+	wantProblem(t, err, "distillation.teacher", "this run's own output_dir")
+}
+
+// A cache that was made again in another precision gives other weights, which the log says.
+func TestACacheThatWasMadeAnewIsSaidAtAResume(t *testing.T) {
+	teacher := teacherOf(t)
+	dir, answers := t.TempDir(), filepath.Join(t.TempDir(), "answers")
+	mustRun(t, smallRun(t, dir, distilled(teacher, "distillation.cache="+answers, "precision=fp32", "max_steps=2")...))
+	resumed := func(settings ...string) string {
+		var log strings.Builder
+		o := smallRun(t, dir, distilled(teacher, append(settings, "distillation.cache="+answers, "precision=fp32")...)...)
+		o.Stderr, o.Config.Monitoring.Progress = &log, "plain"
+		mustRun(t, o)
+		return log.String()
+	}
+	const said = "distillation.cache holds something else than at the checkpoint"
+	if log := resumed("max_steps=3"); strings.Contains(log, said) || !strings.Contains(log, "computed in fp32") {
+		t.Errorf("the same cache:\n%s", log)
+	}
+	if err := os.RemoveAll(answers); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, smallRun(t, t.TempDir(), distilled(teacher, "distillation.cache="+answers, "precision=bf16", "max_steps=2")...))
+	if log := resumed("max_steps=4"); !strings.Contains(log, said) || !strings.Contains(log, "computed in bf16") {
+		t.Errorf("another cache:\n%s", log)
+	}
+}
+
+func TestACacheThatIsNoDirectoryIsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("x"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	err := Run(context.Background(), smallRun(t, t.TempDir(), distilled(teacherOf(t), "distillation.cache="+file)...))
+	wantProblem(t, err, "distillation.cache", "want a directory")
+}
+
+// Whoever cuts the cache short while a run reads it ends the run with an error, not the process.
+func TestACacheThatIsCutShortInUseIsAnError(t *testing.T) {
+	answers := filepath.Join(t.TempDir(), "answers")
+	o := smallRun(t, t.TempDir(), distilled(teacherOf(t), "distillation.cache="+answers, "max_steps=6")...)
+	inRun(t, o, func(r *run) {
+		w, err := r.window(0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(filepath.Join(answers, "*.cache"))
+		if err != nil || len(files) != 1 {
+			t.Fatal(files, err)
+		}
+		if err := os.Truncate(files[0], 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.step(w); !errors.Is(err, vfs.ErrCutShort) {
+			t.Errorf("%v", err)
+		}
+	})
+}

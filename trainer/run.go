@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -240,9 +241,23 @@ func (r *run) chooseCheckpoint(newest func() (*checkpoint.Checkpoint, []error, e
 	return c, nil
 }
 
+// isComplete says whether the run ended before, at a checkpoint with nothing left to do. A dry run asks what it would be all the same.
+func (r *run) isComplete() bool {
+	if r.from == nil || r.from.Step < r.totalSteps || r.scratch != "" {
+		return false
+	}
+	var done progress
+	text, err := readFile(r.from, "training_state.json")
+	return err == nil && json.Unmarshal(text, &done) == nil && !done.unfinished()
+}
+
 // resume checks that the checkpoint is of this training, then takes its state.
 func (r *run) resume(c *checkpoint.Checkpoint) error {
 	was, now := c.Manifest.Fingerprints, r.fingerprints()
+	if had, has := was["teacher_cache"], now["teacher_cache"]; had != "" && has != "" && had != has {
+		r.logger.Warnf("resume: distillation.cache holds something else than at the checkpoint, such as another cache_top_k, temperature or precision: " +
+			"the run goes on with it, and not to the same last bit")
+	}
 	for _, what := range []string{"architecture", "tokenizer", "data", "teacher"} {
 		if what == "teacher" && (was[what] == "" || now[what] == "") { // distillation may begin and end at a resume
 			continue

@@ -3,10 +3,12 @@ package trainer
 // The teacher of a distilled run: found and checked before anything expensive happens, loaded where no cache stands for it.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"frugal/torch"
 	"frugal/trainer/distill"
@@ -43,6 +45,22 @@ func (r *run) teacherProblem(message string) error {
 	return r.problem("distillation.teacher", r.config.Distillation.Teacher, message)
 }
 
+// findTeacherFirst looks for the teacher of a fresh run before its texts are read, which may take long.
+func (r *run) findTeacherFirst() error {
+	if r.from != nil {
+		return nil
+	}
+	return r.findTeacher()
+}
+
+// findTeacherLast looks for that of a run that goes on, now that it is known whether it does: a complete one needs no teacher.
+func (r *run) findTeacherLast() error {
+	if r.from == nil || r.isComplete() {
+		return nil
+	}
+	return r.findTeacher()
+}
+
 // findTeacher looks at the teacher's directory, unless there is nothing to ask of it. Only with a cache may it be gone.
 func (r *run) findTeacher() (err error) {
 	c := r.config.Distillation
@@ -64,6 +82,9 @@ func (r *run) findTeacher() (err error) {
 		return r.teacherProblem("no model to learn from: " + err.Error())
 	}
 	r.onClose(func() { d.found.weights.Close() })
+	if r.isOwnOutput(d.found.Dir) {
+		return r.teacherProblem("it lies in this run's own output_dir, where it would change as the student learns; choose another output_dir")
+	}
 	for _, passedBy := range d.found.PassedBy {
 		r.logger.Warnf("distillation.teacher: passed over %v", passedBy)
 	}
@@ -108,6 +129,21 @@ func (r *run) unfitTeacher(t *foundTeacher) string {
 			t.config.MaxPositionEmbeddings, c.MaxPositionEmbeddings, t.config.MaxPositionEmbeddings)
 	}
 	return ""
+}
+
+// isOwnOutput says whether a directory is the run's output_dir or lies in it.
+func (r *run) isOwnOutput(dir string) bool {
+	real := func(path string) string {
+		if absolute, err := filepath.Abs(path); err == nil {
+			path = absolute
+		}
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			path = resolved
+		}
+		return path
+	}
+	relative, err := filepath.Rel(real(r.config.OutputDir), real(dir))
+	return err == nil && relative != ".." && !strings.HasPrefix(relative, "../")
 }
 
 func exists(fsys vfs.FS, path string) bool {
@@ -159,13 +195,13 @@ func (r *run) sayTeacher() error {
 	if d == nil {
 		return nil
 	}
-	who, memory := c.Teacher, ""
+	who, memory := cmp.Or(c.Teacher, "gone, known by its cache"), ""
 	switch {
 	case d.teacher != nil:
 		memory = "; its weights take " + monitor.FormatBytes(d.teacher.Bytes())
 	case d.cache != nil:
-		memory = fmt.Sprintf("; it is not in memory: the cache of its %d largest probabilities, %s on disk, stands for it",
-			d.cache.Contents().TopK, monitor.FormatBytes(d.cache.Bytes()))
+		memory = fmt.Sprintf("; it is not in memory: the cache of its %d largest probabilities, computed in %s, %s on disk, stands for it",
+			d.cache.Contents().TopK, d.cache.Contents().Precision, monitor.FormatBytes(d.cache.Bytes()))
 	}
 	if d.found != nil {
 		who = d.found.Dir

@@ -49,8 +49,13 @@ func (r *run) buildTeacherCache(stopped func() error) error {
 	if d.found == nil {
 		return r.noTeacherCache(want, why)
 	}
-	if !errors.Is(why, fs.ErrNotExist) {
+	var damaged *cache.DamagedError
+	var foreign *foreignCacheError
+	switch {
+	case errors.As(why, &damaged), errors.As(why, &foreign):
 		r.logger.Warnf("distillation.cache: %v; it is made again", why)
+	case !errors.Is(why, fs.ErrNotExist):
+		return r.problem("distillation.cache", r.config.Distillation.Cache, "want a directory whose files can be read: "+why.Error())
 	}
 	positions, err := r.rowPositions(stopped)
 	if err != nil {
@@ -89,10 +94,15 @@ func (r *run) findTeacherCache(path string, want cache.Contents) (*cache.Cache, 
 	}
 	if have != want || c.NumRows() != r.data.TrainRows() {
 		c.Close()
-		return nil, fmt.Errorf("%s is of another teacher", path)
+		return nil, &foreignCacheError{path}
 	}
 	return c, nil
 }
+
+// foreignCacheError says that a whole cache is there which does not serve this run.
+type foreignCacheError struct{ path string }
+
+func (e *foreignCacheError) Error() string { return e.path + " is of another teacher" }
 
 func (r *run) useTeacherCache(c *cache.Cache) {
 	d := r.distillation
@@ -124,6 +134,7 @@ func (r *run) rowPositions(stopped func() error) ([]int, error) {
 
 // makeTeacherCache asks the teacher about every row. What is whole of an earlier attempt stays.
 func (r *run) makeTeacherCache(path string, want cache.Contents, positions []int, stopped func() error) (*cache.Cache, error) {
+	beginning := func(err error) error { return &OutputError{fmt.Errorf("distillation.cache: %w", err)} }
 	writing := func(err error) error {
 		return &OutputError{fmt.Errorf("distillation.cache: %w; what is finished of it stays, and the same command goes on from there", err)}
 	}
@@ -132,7 +143,7 @@ func (r *run) makeTeacherCache(path string, want cache.Contents, positions []int
 		return nil, s
 	}
 	if err != nil {
-		return nil, writing(err)
+		return nil, beginning(err)
 	}
 	defer lock.Close()
 	if c, err := r.findTeacherCache(path, want); err == nil { // the other process has made it
@@ -140,7 +151,7 @@ func (r *run) makeTeacherCache(path string, want cache.Contents, positions []int
 	}
 	b, err := cache.NewBuilder(r.fs, path, want, positions)
 	if err != nil {
-		return nil, writing(err)
+		return nil, beginning(err)
 	}
 	defer b.Close()
 	r.infof("distillation.cache: asking the teacher about %s rows; %s will have %s", monitor.FormatCount(int64(len(positions))), path,

@@ -108,7 +108,7 @@ var keys = []key{
 
 	{"distillation.enabled", boolean{}, false, "Learn from a teacher's probabilities as well as from the text: the loss is alpha·T²·KL(teacher ‖ student) + (1 − alpha)·cross entropy, T the temperature that softens both."},
 	{"distillation.teacher", optionalPath, "", "Directory of the teacher: a final_model, a checkpoint, a run's output_dir or a Hugging Face GPT-2. It has the student's tokenizer and vocab_size, and at least its max_position_embeddings."},
-	{"distillation.temperature", above(0, 1000), 2.0, "Divides both models' logits: above 1 the unlikely tokens count for more."},
+	{"distillation.temperature", between(0.01, 100), 2.0, "Divides both models' logits: above 1 the unlikely tokens count for more. From some 20 on the logged distillation_loss, a small difference of large sums, is right to four figures only; the gradient stays exact, with a cache to three."},
 	{"distillation.alpha", between(0, 1), 0.5, "The teacher's share of the loss. 0: plain training, and the teacher is not loaded; 1: the text's own tokens count for nothing."},
 	{"distillation.cache", optionalPath, "", `Directory that keeps what the teacher says of every training row. It is filled at the start, with the teacher alone in memory; from then on the teacher is not needed, nor its directory, so that another machine may fill it. "": the teacher stays in memory, and the loss is exact.`},
 	{"distillation.cache_top_k", whole{1, 10_000_000}, 64, "Probabilities that distillation.cache keeps for each position, the largest; all others count as one. About 4 bytes each on disk. The higher the temperature, the less of the probability they hold; the log says how much."},

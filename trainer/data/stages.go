@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math/bits"
 	"strings"
+
+	"frugal/trainer/internal/vfs"
 )
 
 // Stage names a part of the training corpus.
@@ -79,13 +81,14 @@ func (d *Dataset) divideStages(train *stream) ([]*stream, []string, error) {
 // drawn by weights, one a stage, none negative; inside a stage rows come in a shuffled order, none again until all have come,
 // then in another order. drawn counts the rows drawn from each stage in all steps before. The window is a function of the
 // dataset, the seed and the arguments, and its rows and their order are the same for every division into batches.
-func (d *Dataset) Draw(step int64, weights []float64, drawn []int64) (*Window, error) {
+func (d *Dataset) Draw(step int64, weights []float64, drawn []int64) (w *Window, err error) {
+	defer vfs.CatchFaults(&err, d.cacheName())()
 	sum, err := d.checkDraw(step, weights, drawn)
 	if err != nil {
 		return nil, err
 	}
 	o, perEpoch := d.options, int64(d.WindowsPerEpoch())
-	w := &Window{Epoch: int(step / perEpoch), Index: int(step % perEpoch), Drawn: make([]int64, len(d.stages))}
+	w = &Window{Epoch: int(step / perEpoch), Index: int(step % perEpoch), Drawn: make([]int64, len(d.stages))}
 	shuffles := make([]*order, len(d.stages))
 	row := uint64(0)
 	for range o.Accumulation {

@@ -2,7 +2,11 @@ package data
 
 // Windows: what one update of the weights is computed from.
 
-import "fmt"
+import (
+	"fmt"
+
+	"frugal/trainer/internal/vfs"
+)
 
 // Window is the batches of one update. Their number of targets is known before the first backward pass.
 type Window struct {
@@ -39,7 +43,8 @@ func (d *Dataset) WindowsPerEpoch() int {
 
 // Window returns window index, in [0, WindowsPerEpoch()), of an epoch, from 0 on. It is a function of the dataset, the seed
 // and its arguments: nothing depends on windows asked for earlier.
-func (d *Dataset) Window(epoch, index int) (*Window, error) {
+func (d *Dataset) Window(epoch, index int) (w *Window, err error) {
+	defer vfs.CatchFaults(&err, d.cacheName())()
 	if epoch < 0 || index < 0 || index >= d.WindowsPerEpoch() {
 		return nil, fmt.Errorf("data: no window %d in epoch %d: an epoch has %d windows", index, epoch, d.WindowsPerEpoch())
 	}
@@ -47,7 +52,7 @@ func (d *Dataset) Window(epoch, index int) (*Window, error) {
 	order := newOrder(o.Seed, epoch, d.train.len())
 	first := index * o.BatchSize * o.Accumulation
 	last := min(first+o.BatchSize*o.Accumulation, d.train.len())
-	w := &Window{Epoch: epoch, Index: index}
+	w = &Window{Epoch: epoch, Index: index}
 	for from := first; from < last; from += o.BatchSize {
 		var numbers []int
 		for position := from; position < min(from+o.BatchSize, last); position++ {
@@ -67,7 +72,8 @@ func (d *Dataset) EvalBatches() int {
 }
 
 // EvalBatch returns batch i, in [0, EvalBatches()), of the evaluation rows in their order.
-func (d *Dataset) EvalBatch(i int) (*Batch, error) {
+func (d *Dataset) EvalBatch(i int) (_ *Batch, err error) {
+	defer vfs.CatchFaults(&err, d.cacheName())()
 	if i < 0 || i >= d.EvalBatches() {
 		return nil, fmt.Errorf("data: no evaluation batch %d of %d", i, d.EvalBatches())
 	}
@@ -80,13 +86,17 @@ func (d *Dataset) EvalBatch(i int) (*Batch, error) {
 func (d *Dataset) TrainRows() int { return d.train.len() }
 
 // TrainBatch returns rows [first, end) of those that are trained on, by their numbers: not in an epoch's order.
-func (d *Dataset) TrainBatch(first, end int) (*Batch, error) {
+func (d *Dataset) TrainBatch(first, end int) (_ *Batch, err error) {
+	defer vfs.CatchFaults(&err, d.cacheName())()
 	if first < 0 || first >= end || end > d.train.len() {
 		return nil, fmt.Errorf("data: no training rows %d to %d of %d", first, end, d.train.len())
 	}
 	b := d.batch(d.train, numbered(first, end))
 	return &b, nil
 }
+
+// cacheName is what an error calls the mapped files.
+func (d *Dataset) cacheName() string { return "data: the token cache in " + d.options.CacheDir }
 
 // numbered is first, first+1, … end-1.
 func numbered(first, end int) []int {

@@ -3,6 +3,8 @@ package cache
 // A finished cache: mapped, checked, read row by row.
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -80,8 +82,15 @@ func (c *Cache) Bytes() int64 { return c.size }
 // Positions is how many positions of a row are kept: its targets.
 func (c *Cache) Positions(row int) int { return int(c.starts[row+1] - c.starts[row]) }
 
+// Fingerprint is of all that it holds, by the checksums of its blocks: a cache that was made again in another precision has another.
+func (c *Cache) Fingerprint() string {
+	sum := sha256.Sum256(c.mapping.Bytes()[:c.data])
+	return hex.EncodeToString(sum[:])
+}
+
 // Read fills in what is kept of a row, for its n = Positions(row) positions: ids and logProbs [n·k], rest [n].
-func (c *Cache) Read(row int, ids []int64, logProbs, rest []float32) error {
+func (c *Cache) Read(row int, ids []int64, logProbs, rest []float32) (err error) {
+	defer vfs.CatchFaults(&err, "the teacher's cache")()
 	if row < 0 || row >= c.NumRows() {
 		return fmt.Errorf("teacher's cache: no row %d of %d", row, c.NumRows())
 	}
