@@ -149,7 +149,7 @@ func (r *run) sayStages() {
 		if s.measured != nil {
 			row += fmt.Sprintf("%.3f\t", s.measured[i])
 		}
-		fmt.Fprintf(t, "%s%s\t%.0f%%\t%s\t\n", row, givenDifficulty(s.difficulties[i]), 100*peaks[i].Weight, n(peaks[i].Step))
+		fmt.Fprintf(t, "%s%s\t%.0f%%\t%s\t\n", row, givenDifficulty(s.difficulties[i]), 100*peaks[i].Weight, n(peaks[i].Step+1)) // as the log counts steps
 	}
 	t.Flush()
 	for line := range strings.Lines(text.String()) {

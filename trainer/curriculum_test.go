@@ -142,7 +142,7 @@ func TestARunSaysWhatItsCurriculumIs(t *testing.T) {
 		"curriculum: data.train is not used; the stages take its place",
 		"curriculum: rows are drawn from 3 stages by the linear schedule, over 20 updates",
 		"stage   documents  rows  tokens  difficulty  largest share  from step\n",
-		"easy            ", "           1           100%          0\n",
+		"easy            ", "           1           100%          1\n",
 		"warning: curriculum: nothing is ever drawn from stage hard: its weight is 0 from the run's first step to its last, 10;",
 		"curriculum: gone through easy 2.00 times (36 rows), middle 0.10 times (4 rows), hard 0.00 times (0 rows)",
 	} {

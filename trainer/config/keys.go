@@ -97,14 +97,14 @@ var keys = []key{
 	{"tokenizer.vocab_size", whole{257, 10_000_000}, 8192, "Tokens of a bpe that is trained on the corpus."},
 
 	{"curriculum.enabled", boolean{}, false, "Draw the training rows from stages of rising difficulty, which take the place of data.train."},
-	{"curriculum.schedule", word{"linear", "exp", "step", "piecewise"}, "linear", "How the stages' weights follow the step, with p the share of total_steps that is done and d a stage's difficulty, the largest being 1. linear: max(0, 1 − 2|p − d|); exp: e^(−5|p − d|); step: one stage after another; piecewise: through curriculum.points, whatever the difficulties."},
+	{"curriculum.schedule", word{"linear", "exp", "step", "piecewise"}, "linear", "How the stages' weights follow the step, with p the share of total_steps that was done before the step and d a stage's difficulty, the largest being 1. linear: max(0, 1 − 2|p − d|); exp: e^(−5|p − d|); step: one stage after another; piecewise: through curriculum.points, whatever the difficulties."},
 	{"curriculum.difficulty", word{"given", "auto"}, "given", "given: the stages' own numbers; auto: the stages are measured (curriculum.measure), and their difficulties are 1, 2, … in the order of what was found."},
 	{"curriculum.measure", word{"compression", "sentence_length", "model"}, "compression", "What auto measures. compression: bits per byte under a compressor that knows a sample of all the texts; sentence_length: words a sentence; model: bits per byte under curriculum.model."},
 	{"curriculum.model", optionalPath, "", "Directory of the GPT-2 that measures with, where curriculum.measure is model: a checkpoint, a run's output_dir or a Hugging Face model."},
 	{"curriculum.buckets", whole{0, 1000}, 0, "With difficulty auto and no stages: divide the training corpus, passage by passage, into this many stages of about as many tokens, bucket_1 the easiest. 0: do not."},
-	{"curriculum.total_steps", whole{0, maxCount}, 0, "Updates over which the hardest stage is reached. 0: those of the run, so that a longer max_steps stretches the curriculum."},
+	{"curriculum.total_steps", whole{0, maxCount}, 0, "The hardest stage is reached once this many updates are done. 0: those of the run, so that a longer max_steps stretches the curriculum."},
 	{"curriculum.stages", list{record{stageFields}}, []any{}, "The stages, from easy to hard: {name, data: [patterns], difficulty: a number above 0}. auto and piecewise need no difficulty."},
-	{"curriculum.points", list{record{pointFields}}, []any{}, "Points of the piecewise schedule: {step, weights: one number a stage, in the order in which the stages are listed, also where auto finds another}. Between two points the weights go straight from one to the other."},
+	{"curriculum.points", list{record{pointFields}}, []any{}, "Points of the piecewise schedule: {step: updates done before, weights: one number a stage, in the order in which the stages are listed, also where auto finds another}. step 100 is what the log calls step 101. Between two points the weights go straight from one to the other."},
 
 	{"distillation.enabled", boolean{}, false, "Learn from a teacher's probabilities as well as from the text: the loss is alpha·T²·KL(teacher ‖ student) + (1 − alpha)·cross entropy, T the temperature that softens both."},
 	{"distillation.teacher", optionalPath, "", "Directory of the teacher: a final_model, a checkpoint, a run's output_dir or a Hugging Face GPT-2. It has the student's tokenizer and vocab_size, and at least its max_position_embeddings."},
