@@ -100,7 +100,7 @@ func (r *run) buildData(ctx context.Context) (err error) {
 	}
 	r.stageOptions(ctx, &o)
 	if r.data, err = data.Open(ctx, o); err != nil {
-		return err
+		return r.tooManyBuckets(err)
 	}
 	r.onClose(func() { r.data.Close() })
 	r.sayData()

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"frugal/trainer/config"
 )
 
 // threeStages writes three texts, and is the settings of a curriculum over them.
@@ -276,6 +278,21 @@ func TestBucketsDivideTheCorpus(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestTooManyBucketsAreRefusedByTheirKey(t *testing.T) {
+	dir := t.TempDir()
+	settings := append(threeStages(t, dir), "curriculum.stages=[]", "data.train=["+filepath.Join(dir, "*.txt")+"]", "curriculum.difficulty=auto")
+	for buckets, want := range map[int]string{
+		1000: "curriculum.buckets: 1000: the training corpus has 25 passages, and a bucket holds one at least; want fewer buckets",
+		25:   "tokens, too few for a row (max_position_embeddings 512); want fewer buckets",
+	} {
+		err := Run(context.Background(), smallRun(t, t.TempDir(), append(settings, fmt.Sprintf("curriculum.buckets=%d", buckets), "max_position_embeddings=512")...))
+		var problem *config.Error
+		if !errors.As(err, &problem) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), fmt.Sprintf("curriculum.buckets: %d: ", buckets)) {
+			t.Errorf("%d buckets: %v", buckets, err)
+		}
+	}
 }
 
 // A tokenizer that is trained learns from all stages.

@@ -5,9 +5,11 @@ package trainer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
@@ -95,6 +97,9 @@ func (r *run) sampleSize() int64 {
 
 // divide makes buckets of a corpus, those of the checkpoint where it has them.
 func (r *run) divide(ctx context.Context, p *data.Passages) (names []string, bucketOf []int, err error) {
+	if n := r.config.Curriculum.Buckets; n > p.Len() {
+		return nil, nil, r.bucketsProblem(fmt.Sprintf("the training corpus has %d passages, and a bucket holds one at least; want fewer buckets", p.Len()))
+	}
 	of := r.measuredOf(p)
 	if r.measured, err = r.keptMeasured(of); err != nil {
 		return nil, nil, err
@@ -110,6 +115,20 @@ func (r *run) divide(ctx context.Context, p *data.Passages) (names []string, buc
 		names = append(names, fmt.Sprintf("bucket_%d", i+1))
 	}
 	return names, unpackBuckets(r.measured.Bucket), nil
+}
+
+func (r *run) bucketsProblem(message string) error {
+	return r.problem("curriculum.buckets", strconv.Itoa(r.config.Curriculum.Buckets), message)
+}
+
+// tooManyBuckets names the key where a bucket is too small for a row; other errors are as they were.
+func (r *run) tooManyBuckets(err error) error {
+	var small *data.DivisionError
+	if !errors.As(err, &small) {
+		return err
+	}
+	return r.bucketsProblem(fmt.Sprintf("%s would have %s tokens, too few for a row (max_position_embeddings %d); want fewer buckets",
+		small.Stage, monitor.FormatCount(small.Split.Tokens), r.config.MaxPositionEmbeddings))
 }
 
 // measureBuckets puts a corpus's passages in the order of what is measured and cuts them into runs of about as many tokens. The

@@ -170,10 +170,19 @@ func tooFewRows(stage string, number int, s Split, o Options) error {
 	case len(o.Stages) > 0:
 		return &stageError{number, stage, tooSmall("the stage", s, o)}
 	case stage != "":
-		return tooSmall("the stage "+stage+" that the training corpus is divided into", s, o)
+		return &DivisionError{stage, s, tooSmall("the stage "+stage+" that the training corpus is divided into", s, o)}
 	}
 	return tooSmall("the training corpus", s, o)
 }
+
+// DivisionError says that a stage that Divide made is too small for a row.
+type DivisionError struct {
+	Stage string
+	Split Split // of the stage
+	err   error
+}
+
+func (e *DivisionError) Error() string { return e.err.Error() }
 
 func tooSmall(what string, s Split, o Options) error {
 	if !o.Packing {

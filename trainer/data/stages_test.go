@@ -357,6 +357,9 @@ func TestBadStagesAreNamed(t *testing.T) {
 		}
 		change(&o)
 		_, err := Open(t.Context(), o)
+		if small := (*DivisionError)(nil); errors.As(err, &small) != (o.Divide != nil) || small != nil && small.Stage != "nothing" {
+			t.Errorf("error %#v", err)
+		}
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
