@@ -278,3 +278,17 @@ func TestAskingForWhatIsNotBuiltSaysSo(t *testing.T) {
 		mustLoad(t, LoadOptions{Set: []string{name + "=" + fmt.Sprint(k.def)}})
 	}
 }
+
+// Points that no schedule goes through are not looked at.
+func TestPointsThatAreNotUsedMayBeWrong(t *testing.T) {
+	for _, unused := range []string{"curriculum.enabled=false", "curriculum.schedule=linear"} {
+		set := []string{"curriculum.enabled=true", "curriculum.schedule=piecewise", "curriculum.points=[{step: 0, weights: [1, 2]}]",
+			"curriculum.stages=[{name: a, data: [a.txt], difficulty: 1}]"}
+		if _, _, err := Load(LoadOptions{Set: append(set, unused)}); err != nil {
+			t.Errorf("%s: %v", unused, err)
+		}
+		if _, _, err := Load(LoadOptions{Set: set}); err == nil {
+			t.Error("2 weights are accepted for 1 stage")
+		}
+	}
+}

@@ -15,7 +15,7 @@ var devicePattern = regexp.MustCompile(`^(auto|cpu|cuda(:[0-9]{1,3})?)$`)
 
 var (
 	anyText  = text{"text", func(string) bool { return true }}
-	someText = text{"a name that is not empty", plain}
+	someText = text{"a name that is not empty and has no control characters", plain}
 
 	path         = text{"a path that is not empty", plain}
 	optionalPath = text{`a path, or "" for none`, func(s string) bool { return s == "" || plain(s) }}

@@ -26,7 +26,7 @@ var rules = []rule{
 	{[]string{"curriculum.stages", "curriculum.difficulty", "curriculum.schedule"}, brokenStages},
 	{[]string{"curriculum.buckets", "curriculum.stages", "curriculum.difficulty"}, brokenBuckets},
 	{[]string{"curriculum.model", "curriculum.measure"}, brokenMeasure},
-	{[]string{"curriculum.points", "curriculum.stages", "curriculum.buckets", "curriculum.schedule"}, brokenPoints},
+	{[]string{"curriculum.points", "curriculum.enabled", "curriculum.stages", "curriculum.buckets", "curriculum.schedule"}, brokenPoints},
 	{[]string{"distillation.enabled", "distillation.teacher", "distillation.cache"}, brokenDistillation},
 }
 

@@ -59,8 +59,10 @@ func brokenMeasure(c *TrainingConfig) string {
 
 func brokenPoints(c *TrainingConfig) string {
 	points, stages := c.Curriculum.Points, max(len(c.Curriculum.Stages), c.Curriculum.Buckets)
-	piecewise := c.Curriculum.Schedule == "piecewise"
-	if piecewise && len(points) == 0 {
+	if !c.Curriculum.Enabled || c.Curriculum.Schedule != "piecewise" {
+		return ""
+	}
+	if len(points) == 0 {
 		return "the piecewise schedule needs curriculum.points"
 	}
 	for i, point := range points {
@@ -71,7 +73,7 @@ func brokenPoints(c *TrainingConfig) string {
 			return fmt.Sprintf("the point at step %d follows the one at step %d; want rising steps", point.Step, points[i-1].Step)
 		}
 	}
-	if never := c.neverDrawn(); piecewise && len(never) > 0 {
+	if never := c.neverDrawn(); len(never) > 0 {
 		return fmt.Sprintf("%s weighs 0 at every point, so that no row of it is ever drawn; give it a weight, or leave the stage out", strings.Join(never, " and "))
 	}
 	return ""
