@@ -127,11 +127,11 @@ func (s *staging) fields(done *progress) []monitor.Field {
 // sayStages logs the stages in a table, and those that no step of the run draws from as a warning.
 func (r *run) sayStages() {
 	s, c, n := r.curriculum, r.config.Curriculum, monitor.FormatCount
-	how := fmt.Sprintf("the %s schedule, over %s updates", s.Schedule, n(s.TotalSteps))
+	how := fmt.Sprintf("the %s schedule, over %s", s.Schedule, counted(s.TotalSteps, "update"))
 	if s.Schedule == "piecewise" {
-		how = fmt.Sprintf("the piecewise schedule, through %d points", len(s.Points))
+		how = "the piecewise schedule, through " + counted(int64(len(s.Points)), "point")
 	}
-	r.infof("curriculum: rows are drawn from %d stages by %s; an epoch is as many rows as there are", len(s.stages), how)
+	r.infof("curriculum: rows are drawn from %s by %s; an epoch is as many rows as there are", counted(int64(len(s.stages)), "stage"), how)
 	var text strings.Builder
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
 	width := len("stage")
@@ -149,18 +149,57 @@ func (r *run) sayStages() {
 		if s.measured != nil {
 			row += fmt.Sprintf("%.3f\t", s.measured[i])
 		}
-		fmt.Fprintf(t, "%s%s\t%.0f%%\t%s\t\n", row, givenDifficulty(s.difficulties[i]), 100*peaks[i].Weight, n(peaks[i].Step+1)) // as the log counts steps
+		fmt.Fprintf(t, "%s%s\t%s\t%s\t\n", row, givenDifficulty(s.difficulties[i]), percent(peaks[i].Weight), n(peaks[i].Step+1)) // as the log counts steps
 	}
 	t.Flush()
 	for line := range strings.Lines(text.String()) {
 		r.infof("  %s", strings.TrimRight(line, "\n"))
 	}
+	r.warnOfStages(peaks)
+}
+
+// warnOfStages says what makes a curriculum less than it seems.
+func (r *run) warnOfStages(peaks []curriculum.Peak) {
+	s := r.curriculum
+	if len(s.stages) == 1 {
+		r.logger.Warnf("curriculum: one stage is no curriculum: all rows come from %s", s.stages[0].Name)
+	}
+	remedy := "another curriculum.schedule, curriculum.total_steps or difficulty would reach it"
+	if s.Schedule == "piecewise" {
+		remedy = "another step or weight in curriculum.points would reach it"
+	}
 	for i, stage := range s.stages {
 		if peaks[i].Weight == 0 {
-			r.logger.Warnf("curriculum: nothing is ever drawn from stage %s: its weight is 0 from the run's first step to its last, %s; "+
-				"another curriculum.schedule, curriculum.total_steps or difficulty would reach it", stage.Name, n(r.totalSteps))
+			r.logger.Warnf("curriculum: nothing is ever drawn from stage %s: its weight is 0 from the run's first step to its last, %s; %s",
+				stage.Name, monitor.FormatCount(r.totalSteps), remedy)
 		}
 	}
+	if s.measured == nil || r.config.Curriculum.Buckets > 0 || s.Schedule == "piecewise" {
+		return
+	}
+	const hardly = 1.01
+	for place, order := 1, curriculum.Order(s.measured); place < len(order); place++ {
+		if a, b := order[place-1], order[place]; s.measured[b] < s.measured[a]*hardly {
+			r.logger.Warnf("curriculum: stages %s and %s hardly differ by what was measured, %.4g and %.4g %s, and yet are of difficulty %d and %d",
+				s.stages[a].Name, s.stages[b].Name, s.measured[a], s.measured[b], measureUnits[r.config.Curriculum.Measure], place, place+1)
+		}
+	}
+}
+
+// counted is a number and what it counts: 1 stage, 2 stages.
+func counted(n int64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return monitor.FormatCount(n) + " " + what
+}
+
+// percent keeps a share that is not 0 from looking so.
+func percent(share float64) string {
+	if share > 0 && share < 0.01 {
+		return fmt.Sprintf("%.2g%%", 100*share)
+	}
+	return fmt.Sprintf("%.0f%%", 100*share)
 }
 
 func givenDifficulty(d float64) string {

@@ -154,6 +154,36 @@ func TestARunSaysWhatItsCurriculumIs(t *testing.T) {
 	}
 }
 
+func TestACurriculumThatIsLessThanItSeemsIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	same := "{name: %s, data: [" + filepath.Join(dir, "hard.txt") + "]}"
+	twice := "curriculum.stages=[" + fmt.Sprintf(same, "one") + "," + fmt.Sprintf(same, "other") + "]"
+	alone := "curriculum.stages=[" + fmt.Sprintf(same, "one") + "]"
+	for _, test := range []struct {
+		settings []string
+		want     []string
+		silent   string
+	}{
+		{[]string{"curriculum.difficulty=auto", twice},
+			[]string{"warning: curriculum: stages one and other hardly differ by what was measured, ", " bits/byte, and yet are of difficulty 1 and 2"}, "one stage"},
+		{[]string{"curriculum.difficulty=auto"}, nil, "hardly differ"},
+		{[]string{"curriculum.schedule=piecewise", "curriculum.points=[{step: 0, weights: [1]}]", alone},
+			[]string{"drawn from 1 stage by the piecewise schedule, through 1 point;", "warning: curriculum: one stage is no curriculum: all rows come from one"}, "hardly"},
+		{[]string{"curriculum.schedule=piecewise", "curriculum.points=[{step: 0, weights: [1, 0, 2e-5]}, {step: 9, weights: [1, 0, 2e-5]}, {step: 10, weights: [1, 1, 0]}]"},
+			[]string{"  0.002%  ", "stage middle: its weight is 0 from the run's first step to its last, 2; another step or weight in curriculum.points would reach it"}, "stage hard:"},
+	} {
+		log := logOf(t, smallRun(t, t.TempDir(), append(threeStages(t, dir, "max_steps=2"), test.settings...)...))
+		for _, want := range test.want {
+			if !strings.Contains(log, want) {
+				t.Errorf("the log does not say %q:\n%s", want, log)
+			}
+		}
+		if strings.Contains(log, test.silent) {
+			t.Errorf("the log says %q:\n%s", test.silent, log)
+		}
+	}
+}
+
 // Two measures put the stages of the test, which are listed in another order, in that of their making.
 func TestStagesAreMeasuredAndOrdered(t *testing.T) {
 	dir := t.TempDir()

@@ -136,7 +136,7 @@ func (c *Curriculum) Peaks(runSteps int64) []Peak {
 	peaks := make([]Peak, c.Stages())
 	for _, step := range c.turns(runSteps) {
 		for i, w := range c.Weights(step) {
-			if w > peaks[i].Weight+1e-9 {
+			if w > peaks[i].Weight*(1+1e-9) {
 				peaks[i] = Peak{step, w}
 			}
 		}

@@ -130,6 +130,7 @@ func TestPeaksOfLongRunsMissNoStage(t *testing.T) {
 	points := []Point{{0, []float64{1, 0}}, {499_999_999, []float64{1, 0}}, {500_000_000, []float64{1, 1}}, {500_000_001, []float64{1, 0}}}
 	for name, c := range map[string]*Curriculum{
 		"a point":   {Schedule: "piecewise", Points: points},
+		"a trace":   {Schedule: "piecewise", Points: []Point{{0, []float64{1e9, 0.5}}}},
 		"a segment": {Schedule: "step", Difficulties: []float64{1, 2}, TotalSteps: 2*long - 4},
 	} {
 		for i, p := range c.Peaks(long) {
