@@ -385,15 +385,21 @@ func drawError(d *Dataset, step int64, weights []float64, drawn []int64) error {
 func TestAFileOfTwoStagesIsWarnedOf(t *testing.T) {
 	o := stagedOptions(t, true)
 	o.Stages[1].Data = append(o.Stages[1].Data, "a03.txt")
+	o.Stages[2].Data = append(o.Stages[2].Data, "b01.txt")
+	o.Stages[0].Data = append(o.Stages[0].Data, "b0[12].txt")
 	o.Eval = []string{"c0[12].txt"}
 	var log strings.Builder
 	o.Log = func(format string, a ...any) { fmt.Fprintf(&log, format+"\n", a...) }
 	mustOpen(t, o)
 	for _, want := range []string{"warning: a03.txt is both in stage easy and in stage middle: rows of it are drawn for both\n",
+		"warning: b01.txt is in 3 stages, easy and middle among them: rows of it are drawn for each\n",
 		"warning: c01.txt is both in stage hard and in data.eval: the evaluation sees what was trained on\n"} {
 		if strings.Count(log.String(), want) != 1 {
 			t.Errorf("the log does not say %q once:\n%s", want, log.String())
 		}
+	}
+	if n := strings.Count(log.String(), "b01.txt"); n != 1 {
+		t.Errorf("b01.txt is warned of %d times:\n%s", n, log.String())
 	}
 }
 

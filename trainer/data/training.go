@@ -5,6 +5,8 @@ package data
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // trainingPart is the training corpus, or a stage of it.
@@ -79,11 +81,9 @@ func (d *Dataset) openTraining(ctx context.Context) (parts []*trainingPart, err 
 			return nil, &stageError{i, s.Name, err}
 		}
 		p := &trainingPart{name: s.Name, corpus: c}
-		for _, before := range parts {
-			warnOfOverlap(o.Log, before, c, p.called(), "rows of it are drawn for both")
-		}
 		parts = append(parts, p)
 	}
+	warnOfSharedFiles(o.Log, parts)
 	for i, p := range parts {
 		if p.cache, err = d.openCache(ctx, p.corpus); err != nil {
 			return nil, &stageError{i, p.name, err}
@@ -102,6 +102,26 @@ func (o Options) trainCorpus() (*corpus, error) {
 		return nil, fmt.Errorf("data: the embedded corpus: %w", err)
 	}
 	return newCorpus(FromFS(o.Embedded), names, o)
+}
+
+// warnOfSharedFiles names the files that are in several stages.
+func warnOfSharedFiles(log func(string, ...any), stages []*trainingPart) {
+	in := map[string][]*trainingPart{}
+	for _, p := range stages {
+		for _, s := range p.corpus.sources {
+			if of := in[s.path]; len(of) == 0 || of[len(of)-1] != p {
+				in[s.path] = append(of, p)
+			}
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(in)) {
+		switch of := in[path]; {
+		case len(of) == 2:
+			log("warning: %s is both in %s and in %s: rows of it are drawn for both", path, of[0].called(), of[1].called())
+		case len(of) > 2:
+			log("warning: %s is in %d stages, %s and %s among them: rows of it are drawn for each", path, len(of), of[0].name, of[1].name)
+		}
+	}
 }
 
 // warnOfOverlap names the files of a part of the training corpus that are in other as well, which is called so, and what of it.
