@@ -325,6 +325,17 @@ func TestTooManyBucketsAreRefusedByTheirKey(t *testing.T) {
 	}
 }
 
+func TestRenamedStagesAreSaidInJSON(t *testing.T) {
+	dir := t.TempDir()
+	mustRun(t, staged(t, dir, "max_steps=2"))
+	o := staged(t, dir, "max_steps=3")
+	o.Config.Curriculum.Stages[0].Name = "easiest"
+	log, want := logOf(t, o), fmt.Sprintf(`{"data":["%s"],"difficulty":1,"name":"easiest"}`, filepath.Join(dir, "easy.txt"))
+	if !strings.Contains(log, "curriculum.stages: [{") || !strings.Contains(log, want) || strings.Contains(log, "map[") {
+		t.Errorf("the log does not say %s:\n%s", want, log)
+	}
+}
+
 // A tokenizer that is trained learns from all stages.
 func TestATokenizerIsTrainedOnTheStages(t *testing.T) {
 	dir := t.TempDir()

@@ -77,11 +77,25 @@ func differences(prefix string, was, is map[string]any) (list []string) {
 		case aIsMap && bIsMap:
 			list = append(list, differences(prefix+key+".", a, b)...)
 		case fmt.Sprint(was[key]) != fmt.Sprint(v):
-			list = append(list, fmt.Sprintf("%s%s: %v → %v", prefix, key, was[key], v))
+			list = append(list, fmt.Sprintf("%s%s: %s → %s", prefix, key, spelt(was[key]), spelt(v)))
 		}
 	}
 	sort.Strings(list)
 	return list
+}
+
+// spelt is a value of a configuration: lists as JSON, the rest plain.
+func spelt(value any) string {
+	if _, ok := value.([]any); !ok {
+		return fmt.Sprint(value)
+	}
+	var text strings.Builder
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		return fmt.Sprint(value)
+	}
+	return strings.TrimSuffix(text.String(), "\n")
 }
 
 func (r *run) sayComplete() {
