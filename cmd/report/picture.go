@@ -95,8 +95,7 @@ func drawPictures(dir string, runs []*run, groups []group, smoothing float64) (f
 		if len(runs) > 1 {
 			name += "_" + strconv.Itoa(i+1)
 		}
-		p := newPlot(chart{title: "Curriculum mix of " + r.name, label: "share of the rows", fromZero: true})
-		if err := write(name, p, mixLines(r)); err != nil {
+		if err := write(name, mixPlot(r), mixLines(r)); err != nil {
 			return nil, err
 		}
 	}
@@ -132,6 +131,11 @@ func noise(c *curve, ink draw.LineStyle) (pale line, means curve) {
 		return line{"", *c, faint(ink), false, nil}, *c
 	}
 	return line{"", *c, faint(ink), false, c.buckets(pictureBuckets)}, meansOf(c, pictureBuckets)
+}
+
+// mixPlot says what the lines of mixLines are.
+func mixPlot(r *run) *plot.Plot {
+	return newPlot(chart{title: "Curriculum mix of " + r.name, label: "share of the rows (faint: drawn)", fromZero: true})
 }
 
 // mixLines are what was planned, in full lines, and what was drawn, faint.

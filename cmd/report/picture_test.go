@@ -50,6 +50,12 @@ func TestPicturesShowEveryCurve(t *testing.T) {
 	}
 }
 
+func TestTheCurriculumsPictureSaysWhatItsLinesAre(t *testing.T) {
+	if p := mixPlot(&run{name: "a run"}); p.Title.Text != "Curriculum mix of a run" || p.Y.Label.Text != "share of the rows (faint: drawn)" {
+		t.Errorf("%q, %q", p.Title.Text, p.Y.Label.Text)
+	}
+}
+
 func TestTicksAreRoundAndFew(t *testing.T) {
 	for _, test := range []struct {
 		low, high float64
