@@ -54,8 +54,8 @@ func (r Record) object(name string) []Field {
 	return nil
 }
 
-// mixOf is how a curriculum mixes its stages, those of hardly any weight left out: easy 67% hard 33%. short has the percents
-// alone, of all stages.
+// mixOf is how a curriculum mixes its stages, those of hardly any weight left out, and the rows drawn from all of them since the
+// last time: easy 67% hard 33% drawn 52/28. short has the percents alone, of all stages.
 func mixOf(r Record) (long, short segment) {
 	const most = 3 // stages that are named
 	var named, shares []string
@@ -73,6 +73,15 @@ func mixOf(r Record) (long, short segment) {
 	}
 	if len(named) > most {
 		named = append(named[:most], "…")
+	}
+	var drawn []string
+	for _, stage := range r.object("curriculum_drawn") {
+		if x, ok := toFloat(stage.Value); ok {
+			drawn = append(drawn, fmt.Sprintf("%.0f", x))
+		}
+	}
+	if len(drawn) > 0 {
+		named = append(named, "drawn "+cutToCells(strings.Join(drawn, "/"), 24, "…"))
 	}
 	return segment{"mix", strings.Join(named, " ")}, segment{"mix", strings.Join(shares, "/")}
 }

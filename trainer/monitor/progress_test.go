@@ -106,6 +106,10 @@ func TestTheMixOfACurriculumIsShown(t *testing.T) {
 	if long.text() != "mix a 30% b 30% d 20% …" || short.text() != "mix 30/30/0/20/20" {
 		t.Errorf("%q, %q", long.text(), short.text())
 	}
+	drawn := Record{Fields: []Field{{"curriculum_weights", many[:2]}, {"curriculum_drawn", []Field{{"a", int64(52)}, {"b", int64(28)}}}}}
+	if long, _ := mixOf(drawn); long.text() != "mix a 30% b 30% drawn 52/28" {
+		t.Errorf("%q", long.text())
+	}
 	if long, _ := mixOf(Record{Fields: []Field{{"curriculum_weights", many[4:]}}}); long.text() != "mix a name longer than … 20%" {
 		t.Errorf("%q", long.text())
 	}
