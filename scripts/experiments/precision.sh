@@ -50,12 +50,11 @@ directory() { printf '%s/runs/%s' "$out" "${*// /,}"; }
 
 page=$out/page
 mkdir -p "$page"
-small=() timed=() losses=()
+small=() timed=()
 for precision in fp32 bf16 fp16; do
 	seeds='' list=''
 	for seed in 1 2 3; do
 		seeds+=";$(directory "precision=$precision,seed=$seed")"
-		losses+=("$(directory "precision=$precision,seed=$seed")")
 		((quick && seed > 1)) || list+=";$(directory "$demo,precision=$precision,seed=$seed")"
 	done
 	small+=("$precision=${seeds:1}")
@@ -64,14 +63,14 @@ done
 floor=$(directory "$floor")
 long=$(directory "$long")
 {
-	bin/lab setting "${losses[0]}"
+	bin/lab setting "$(directory precision=fp32,seed=1)"
 	printf '\n### Losses of the tiny model\n\n'
 	bin/lab ratios -floor "$floor" "${small[@]}"
 	printf '\n### Speed and memory of the demo'\''s model\n\n'
 	bin/lab ratios -floor "$floor" "${timed[@]}"
 	printf '\n### The loss scale\n\n'
-	bin/lab scales "$out"/runs/precision=fp16,seed=* "$long"
+	bin/lab scales "$out"/runs/precision=*,seed=* "$long"
 } >"$page/table.md"
-bin/report -over seed -smoothing 0.9 -png "$page" "${losses[@]}"
-bin/report -png "$page/long" "$long"
+bin/lab curves -groups -title 'Evaluation loss, three seeds each' -tags eval/loss -top 3.4 -o "$page/eval.png" "${small[@]}"
+bin/lab curves -title 'Loss scale of the long run in fp16' -label 'loss scale' -groups -tags train/loss_scale -o "$page/loss_scale.png" "1 layer × 32, fp16=$long"
 say "$page has the tables and the pictures"
