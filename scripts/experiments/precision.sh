@@ -21,12 +21,13 @@ END_OF_USAGE
 
 begin precision "$@"
 flags=(-set "device=${DEVICE:-cpu}")
+((!quick)) || flags+=(-set data.eval_fraction=0.001)
 
 # The losses.
 sweep seed=1,2,3 precision=fp32,bf16,fp16 -- "${flags[@]}" -set "max_steps=$(steps 150 4)" -set "eval_steps=$(steps 25 2)"
 
 # Speed and memory, at the demo's size; the second round in reverse order.
-demo="batch_size=8 hidden_size=192 intermediate_size=768 max_position_embeddings=128 max_steps=$(steps 10 2) num_heads=4 num_layers=4"
+demo="batch_size=8 hidden_size=$(steps 192 24) intermediate_size=$(steps 768 48) max_position_embeddings=128 max_steps=$(steps 10 2) num_heads=4 num_layers=4"
 rounds=$(steps '1 2 3' '1')
 for round in $rounds; do
 	order='fp32 bf16 fp16'
