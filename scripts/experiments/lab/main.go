@@ -26,6 +26,7 @@ var commands = []command{
 	{"overfitting", "RUN…", "where the evaluation loss was lowest, and what came after, as a Markdown table", overfitting},
 	{"curves", "RUN…", "a picture of several quantities of several runs", curves},
 	{"milestones", "GROUP=RUN;RUN…", "repeated runs against those of the first group, at some steps, as a Markdown table", milestones},
+	{"gaps", "GROUP=RUN;RUN…", "a picture of how far they are from those at every step", gaps},
 	{"ratios", "NAME=RUN;RUN…", "repeated runs, and their ratios to the first ones, as a Markdown table or a picture", ratios},
 	{"plans", "NAME=FILE…", "the memory that train -dry-run plans, as a Markdown table", plans},
 	{"scales", "RUN…", "how the loss scale of fp16 runs went, as a Markdown table", scales},

@@ -234,7 +234,7 @@ func (few) Ticks(low, high float64) (list []plot.Tick) {
 		}
 	}
 	for i := math.Ceil(low / step); i*step <= high; i++ {
-		list = append(list, plot.Tick{Value: i * step, Label: strconv.FormatFloat(math.Round(i)*step, 'g', 6, 64)})
+		list = append(list, plot.Tick{Value: i * step, Label: strconv.FormatFloat(math.Round(i)*step+0, 'g', 6, 64)}) // + 0: no negative zero
 	}
 	return list
 }
