@@ -51,11 +51,12 @@ directory() { printf '%s/runs/%s' "$out" "${*// /,}"; }
 
 page=$out/page
 mkdir -p "$page"
-small=() timed=()
+small=() timed=() scaled=()
 for precision in fp32 bf16 fp16; do
 	seeds='' list=''
 	for seed in 1 2 3; do
 		seeds+=";$(directory "precision=$precision,seed=$seed")"
+		scaled+=("$precision, seed $seed=$(directory "precision=$precision,seed=$seed")")
 		((quick && seed > 1)) || list+=";$(directory "$demo,precision=$precision,seed=$seed")"
 	done
 	small+=("$precision=${seeds:1}")
@@ -70,7 +71,7 @@ long=$(directory "$long")
 	printf '\n### Speed and memory of the demo'\''s model\n\n'
 	bin/lab ratios -floor "$floor" "${timed[@]}"
 	printf '\n### The loss scale\n\n'
-	bin/lab scales "$out"/runs/precision=*,seed=* "$long"
+	bin/lab scales "${scaled[@]}" "1 layer × 32, fp16=$long"
 } >"$page/table.md"
 bin/lab curves -groups -title 'Evaluation loss, three seeds each' -tags eval/loss -top 3.4 -o "$page/eval.png" "${small[@]}"
 bin/lab curves -title 'Loss scale of the long run in fp16' -label 'loss scale' -groups -tags train/loss_scale -o "$page/loss_scale.png" "1 layer × 32, fp16=$long"

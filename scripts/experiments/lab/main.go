@@ -29,7 +29,7 @@ var commands = []command{
 	{"gaps", "GROUP=RUN;RUN…", "a picture of how far they are from those at every step", gaps},
 	{"ratios", "NAME=RUN;RUN…", "repeated runs, and their ratios to the first ones, as a Markdown table or a picture", ratios},
 	{"plans", "NAME=FILE…", "the memory that train -dry-run plans, as a Markdown table", plans},
-	{"scales", "RUN…", "how the loss scale of fp16 runs went, as a Markdown table", scales},
+	{"scales", "NAME=RUN…", "how the loss scale of fp16 runs went, as a Markdown table", scales},
 	{"losses", "NAME=RUN;RUN…", "training losses at some steps, with all digits", losses},
 	{"histograms", "LOGS…", "heat maps of weights and gradients over the steps", histograms},
 	{"spread", "LOGS…", "root mean squares from histograms, as a Markdown table", spread},

@@ -141,12 +141,13 @@ func scales(flags *flag.FlagSet, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	list, err := openRuns(flags.Args())
+	names, list, err := openGroups(flags.Args(), true)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "| run | updates | loss scale, from step on | updates skipped | largest grad\\_norm (step) |\n|---|---:|---|---:|---:|")
-	for _, t := range list {
+	for i, group := range list {
+		t := group[0]
 		norm := t.series("train/grad_norm")
 		if len(norm.values) == 0 {
 			return fmt.Errorf("%s: no training was logged", t.name)
@@ -156,7 +157,7 @@ func scales(flags *flag.FlagSet, args []string, out io.Writer) error {
 		if last, err := t.series("train/skipped_updates").last(); err == nil {
 			scale, skipped = changesOf(t.series("train/loss_scale")), fmt.Sprint(last)
 		}
-		fmt.Fprintf(out, "| %s | %d | %s | %s | %.3g (%d) |\n", t.name, norm.steps[len(norm.steps)-1], scale, skipped, norm.values[largest], norm.steps[largest])
+		fmt.Fprintf(out, "| %s | %d | %s | %s | %.3g (%d) |\n", names[i], norm.steps[len(norm.steps)-1], scale, skipped, norm.values[largest], norm.steps[largest])
 	}
 	return nil
 }
