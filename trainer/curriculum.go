@@ -58,7 +58,7 @@ func (r *run) buildCurriculum(ctx context.Context) (err error) {
 	}
 	switch {
 	case c.Buckets > 0:
-		s.measured = r.bucketMeans
+		s.measured = r.measured.Values
 	case c.Difficulty == "auto":
 		if s.measured, err = r.measureStages(ctx); err != nil {
 			return err

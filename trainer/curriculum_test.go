@@ -178,7 +178,7 @@ func TestStagesAreMeasuredAndOrdered(t *testing.T) {
 	if !strings.Contains(log, "words/sentence  difficulty") || !strings.Contains(log, "measured stage hard by sentence_length: ") {
 		t.Errorf("the log has no table of what was measured:\n%s", log)
 	}
-	// Measured again on a resume, and found the same; another measure that finds another order is another training.
+	// A resume takes what the checkpoint keeps; another measure that finds another order is another training.
 	mustRun(t, smallRun(t, dir, append(settings, "curriculum.measure=sentence_length", stages("hard", "easy", "middle"), "max_steps=6")...))
 	err := Run(context.Background(), smallRun(t, dir, append(settings, "curriculum.difficulty=given", "curriculum.schedule=linear", "max_steps=8")...))
 	if err == nil || !strings.Contains(err.Error(), "curriculum.stages") {
@@ -202,6 +202,46 @@ func TestAModelMeasuresWhatItHasLearnt(t *testing.T) {
 	err := Run(context.Background(), smallRun(t, t.TempDir(), append(settings, "curriculum.model="+dir)...))
 	if err == nil || !strings.Contains(err.Error(), "curriculum.model: "+dir) {
 		t.Errorf("a directory without a model: %v", err)
+	}
+}
+
+// A resume takes what was measured from the checkpoint: the model may be gone, and what another device would find does not count.
+func TestAResumeDoesNotMeasureAgain(t *testing.T) {
+	corpus := t.TempDir()
+	stages := threeStages(t, corpus)
+	teacher := smallRun(t, t.TempDir(), "data.train=["+filepath.Join(corpus, "hard.txt")+"]", "max_steps=2")
+	mustRun(t, teacher)
+	for name, settings := range map[string][]string{
+		"stages":  stages,
+		"buckets": append(slices.Clone(stages), "curriculum.stages=[]", "data.train=["+filepath.Join(corpus, "*.txt")+"]", "curriculum.buckets=3"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, model := t.TempDir(), filepath.Join(t.TempDir(), "mm")
+			if err := os.CopyFS(model, os.DirFS(filepath.Join(teacher.Config.OutputDir, "final_model"))); err != nil {
+				t.Fatal(err)
+			}
+			settings = append(settings, "curriculum.difficulty=auto", "curriculum.measure=model", "curriculum.model="+model)
+			first := logOf(t, smallRun(t, dir, append(settings, "max_steps=3")...))
+			if strings.Contains(first, "measured when the run began") {
+				t.Errorf("the first session says\n%s", first)
+			}
+			if err := os.RemoveAll(model); err != nil {
+				t.Fatal(err)
+			}
+			complete, more := logOf(t, smallRun(t, dir, append(settings, "max_steps=3")...)), logOf(t, smallRun(t, dir, append(settings, "max_steps=5")...))
+			const want = "curriculum: measured when the run began; the checkpoint keeps what was found"
+			if !strings.Contains(complete, want) || !strings.Contains(more, want) || !strings.Contains(more, "done: 5 steps") {
+				t.Errorf("the log does not say %q, or the run is not done:\n%s\n%s", want, complete, more)
+			}
+			again := logOf(t, smallRun(t, dir, append(settings, "max_steps=6")...)) // kept in the resumed run's checkpoint, too
+			if !strings.Contains(again, want) {
+				t.Errorf("the third session says\n%s", again)
+			}
+			err := Run(context.Background(), smallRun(t, dir, append(settings, "max_steps=7", "curriculum.model="+model+"2")...))
+			if err == nil || !strings.Contains(err.Error(), "curriculum.model: ") {
+				t.Errorf("another model measures anew, and this one is nowhere: %v", err)
+			}
+		})
 	}
 }
 

@@ -40,10 +40,29 @@ type measuring struct {
 
 // measureStages measures each stage by a sample of its texts.
 func (r *run) measureStages(ctx context.Context) ([]float64, error) {
+	var stages []*data.Passages
 	var samples []sample
 	for i := range r.data.Stages() {
-		samples = append(samples, newSample(r.data.Passages(i), r.sampleSize()))
+		stages = append(stages, r.data.Passages(i))
+		samples = append(samples, newSample(stages[i], r.sampleSize()))
 	}
+	of := r.measuredOf(stages...)
+	kept, err := r.keptMeasured(of)
+	if err != nil {
+		return nil, err
+	}
+	if kept == nil {
+		values, err := r.measureSamples(ctx, samples)
+		if err != nil {
+			return nil, err
+		}
+		kept = &measured{Of: of, Values: values}
+	}
+	r.measured = kept
+	return kept.Values, nil
+}
+
+func (r *run) measureSamples(ctx context.Context, samples []sample) ([]float64, error) {
 	m, err := r.newMeasuring(samples)
 	if err != nil {
 		return nil, err
@@ -74,8 +93,28 @@ func (r *run) sampleSize() int64 {
 	return sampleBytes
 }
 
-// divide makes buckets of a corpus: its passages in the order of what is measured, cut into runs of about as many tokens.
+// divide makes buckets of a corpus, those of the checkpoint where it has them.
 func (r *run) divide(ctx context.Context, p *data.Passages) (names []string, bucketOf []int, err error) {
+	of := r.measuredOf(p)
+	if r.measured, err = r.keptMeasured(of); err != nil {
+		return nil, nil, err
+	}
+	if r.measured == nil {
+		values, bucketOf, err := r.measureBuckets(ctx, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		r.measured = &measured{of, values, packBuckets(bucketOf)}
+	}
+	for i := range r.measured.Values {
+		names = append(names, fmt.Sprintf("bucket_%d", i+1))
+	}
+	return names, unpackBuckets(r.measured.Bucket), nil
+}
+
+// measureBuckets puts a corpus's passages in the order of what is measured and cuts them into runs of about as many tokens. The
+// values are the buckets' means.
+func (r *run) measureBuckets(ctx context.Context, p *data.Passages) (values []float64, bucketOf []int, err error) {
 	all := sample{from: p}
 	total := int64(0)
 	for i := range p.Len() {
@@ -103,13 +142,12 @@ func (r *run) divide(ctx context.Context, p *data.Passages) (names []string, buc
 		sums[bucket] = sums[bucket].Add(scores[i])
 		before += p.Tokens(i)
 	}
-	for i, sum := range sums {
-		names = append(names, fmt.Sprintf("bucket_%d", i+1))
-		r.bucketMeans = append(r.bucketMeans, sum.Value())
+	for _, sum := range sums {
+		values = append(values, sum.Value())
 	}
 	r.infof("curriculum: divided %s passages into %d buckets by %s, up to %s of each measured", monitor.FormatCount(int64(p.Len())), n,
 		r.config.Curriculum.Measure, monitor.FormatBytes(int64(m.bytes)))
-	return names, bucketOf, nil
+	return values, bucketOf, nil
 }
 
 // sample is some passages of a stage.

@@ -65,7 +65,7 @@ type run struct {
 	schedule  Schedule
 
 	curriculum   *staging      // nil: none
-	bucketMeans  []float64     // what was measured of curriculum.buckets
+	measured     *measured     // what curriculum.difficulty auto found; nil: nothing was measured
 	distillation *distillation // nil: none
 
 	totalSteps int64

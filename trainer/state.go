@@ -165,6 +165,13 @@ func (r *run) checkpointFiles() ([]checkpoint.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.measured != nil {
+		text, err := json.Marshal(r.measured)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, bytesFile(measuredFile, append(text, '\n')))
+	}
 	return append(files,
 		bytesFile("training_config.json", settings),
 		bytesFile("training_state.json", append(state, '\n')),

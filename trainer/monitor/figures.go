@@ -54,36 +54,58 @@ func (r Record) object(name string) []Field {
 	return nil
 }
 
-// mixOf is how a curriculum mixes its stages, those of hardly any weight left out, and the rows drawn from all of them since the
-// last time: easy 67% hard 33% drawn 52/28. short has the percents alone, of all stages.
-func mixOf(r Record) (long, short segment) {
+// mix is how a curriculum mixes its stages: what the last update's weights planned, and what the interval drew.
+type mix struct {
+	long   segment // by name, those of hardly any share left out, and what was drawn: stories 67% prose 33%, drawn 70/30
+	middle segment // the percents alone, of all stages, and what was drawn: 67/33/0, drawn 70/30/0
+	short  segment // the percents that were planned
+}
+
+func mixOf(r Record) mix {
 	const most = 3 // stages that are named
-	var named, shares []string
-	for _, stage := range r.object("curriculum_weights") {
-		if x, ok := toFloat(stage.Value); ok {
-			percent := fmt.Sprintf("%.0f", 100*x)
-			shares = append(shares, percent)
-			if percent != "0" {
-				named = append(named, cutToCells(stage.Name, 20, "…")+" "+percent+"%")
-			}
+	planned, drawn := r.object("curriculum_weights"), r.object("curriculum_drawn")
+	if len(planned) == 0 {
+		return mix{}
+	}
+	plannedShares, drawnShares := percents(planned), percents(drawn)
+	var named, ofNamed []string
+	for i, stage := range planned {
+		if plannedShares[i] == "0" && (len(drawnShares) <= i || drawnShares[i] == "0") {
+			continue
+		}
+		if len(named) == most {
+			named, ofNamed = append(named, "…"), append(ofNamed, "…")
+			break
+		}
+		named = append(named, cutToCells(stage.Name, 20, "…")+" "+plannedShares[i]+"%")
+		if i < len(drawnShares) {
+			ofNamed = append(ofNamed, drawnShares[i])
 		}
 	}
-	if len(shares) == 0 {
-		return segment{}, segment{}
+	short := strings.Join(plannedShares, "/")
+	m := mix{segment{"mix", strings.Join(named, " ")}, segment{"mix", short}, segment{"mix", short}}
+	if len(drawnShares) > 0 {
+		m.long.value += ", drawn " + strings.Join(ofNamed, "/")
+		m.middle.value += ", drawn " + strings.Join(drawnShares, "/")
 	}
-	if len(named) > most {
-		named = append(named[:most], "…")
+	return m
+}
+
+// percents are the fields' shares of their sum; none where that is 0.
+func percents(fields []Field) (list []string) {
+	sum := 0.0
+	for _, f := range fields {
+		x, _ := toFloat(f.Value)
+		sum += x
 	}
-	var drawn []string
-	for _, stage := range r.object("curriculum_drawn") {
-		if x, ok := toFloat(stage.Value); ok {
-			drawn = append(drawn, fmt.Sprintf("%.0f", x))
-		}
+	if !(sum > 0) {
+		return nil
 	}
-	if len(drawn) > 0 {
-		named = append(named, "drawn "+cutToCells(strings.Join(drawn, "/"), 24, "…"))
+	for _, f := range fields {
+		x, _ := toFloat(f.Value)
+		list = append(list, fmt.Sprintf("%.0f", 100*x/sum))
 	}
-	return segment{"mix", strings.Join(named, " ")}, segment{"mix", strings.Join(shares, "/")}
+	return list
 }
 
 // figures are what a train Record said, by field name; a field it lacked is not in the map.

@@ -75,7 +75,7 @@ func (p *Progress) Write(r Record) error {
 		now := p.console.now()
 		bar.reach(r.Step, now)
 		bar.latest = figuresOf(r)
-		bar.mix, bar.mixShort = mixOf(r)
+		bar.mix = mixOf(r)
 		line = bar.plainLine(now)
 	})
 	if p.console.mode == modePlain {
@@ -110,7 +110,7 @@ type trainingBar struct {
 	step           int64
 	pace           pace
 	latest         figures
-	mix, mixShort  segment // of a curriculum
+	mix            mix // of a curriculum
 }
 
 func (b *trainingBar) reach(step int64, now time.Time) {
@@ -138,8 +138,9 @@ func (b *trainingBar) layouts(now time.Time) []layout {
 		task, distillation := f.parts("%.4f")
 		shortTask, shortDistillation := f.parts("%.3f")
 		return []layout{
-			{[]segment{steps, epoch, loss, task, distillation, rate, norm, b.mix, speed, long}, 12},
-			{[]segment{steps, epoch, loss, task, distillation, rate, b.mixShort, speed, long}, 12},
+			{[]segment{steps, epoch, loss, task, distillation, rate, norm, b.mix.long, speed, long}, 12},
+			{[]segment{steps, epoch, loss, task, distillation, rate, b.mix.middle, speed, long}, 12},
+			{[]segment{steps, epoch, loss, task, distillation, rate, b.mix.short, speed, long}, 12},
 			{[]segment{short, loss, task, distillation, quick, long}, 5},
 			{[]segment{short, f.loss("%.3f"), shortTask, shortDistillation, brief}, 5},
 			{[]segment{short, f.loss("%.3f"), brief}, 5},
@@ -147,8 +148,9 @@ func (b *trainingBar) layouts(now time.Time) []layout {
 		}
 	}
 	return []layout{
-		{[]segment{steps, epoch, loss, rate, norm, b.mix, speed, long}, 12},
-		{[]segment{steps, epoch, loss, rate, b.mixShort, speed, long}, 12},
+		{[]segment{steps, epoch, loss, rate, norm, b.mix.long, speed, long}, 12},
+		{[]segment{steps, epoch, loss, rate, b.mix.middle, speed, long}, 12},
+		{[]segment{steps, epoch, loss, rate, b.mix.short, speed, long}, 12},
 		{[]segment{short, epoch, loss, rate, quick, long}, 5},
 		{[]segment{short, epoch, f.loss("%.3f"), rate, quick, brief}, 5},
 		{[]segment{short, epoch, f.loss("%.3f"), quick, brief}, 5},

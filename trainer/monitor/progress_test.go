@@ -82,18 +82,20 @@ func TestBarOfADistilledRun(t *testing.T) {
 	}
 }
 
-// A curriculum's mix stands in the plain line by name, in a narrower bar as percents.
+// A curriculum's mix stands in the plain line by name, in a narrower bar as percents; beside what was planned, what was drawn.
 func TestTheMixOfACurriculumIsShown(t *testing.T) {
 	leaksNothing(t)
 	for columns, want := range map[int]string{
-		200: "grad_norm 0.91  mix histórias 67% artigos 33%  8,120 tokens/s",
-		125: "lr 4.2e-04  mix 67/33/0  8,120 tokens/s",
+		200: "grad_norm 0.91  mix histórias 67% artigos 33%, drawn 70/30  8,120 tokens/s",
+		125: "lr 4.2e-04  mix 67/33/0, drawn 70/30/0  8,120 tokens/s",
+		115: "lr 4.2e-04  mix 67/33/0  8,120 tokens/s",
 		80:  "lr 4.2e-04  8,120 tok/s",
 	} {
 		screen := newTerminal(columns)
 		progress, console, _ := training(t, screen, modeBar)
 		r := trainRecord(252)
-		r.Fields = append(r.Fields, Field{"curriculum_weights", []Field{{"histórias", 2. / 3}, {"artigos", 1. / 3}, {"prosa", 0.001}}})
+		r.Fields = append(r.Fields, Field{"curriculum_weights", []Field{{"histórias", 2. / 3}, {"artigos", 1. / 3}, {"prosa", 0.001}}},
+			Field{"curriculum_drawn", []Field{{"histórias", int64(28)}, {"artigos", int64(12)}, {"prosa", int64(0)}}})
 		progress.Write(r)
 		console.redraw()
 		if got := screen.screen(); !strings.Contains(got, want) {
@@ -101,17 +103,24 @@ func TestTheMixOfACurriculumIsShown(t *testing.T) {
 		}
 		progress.Close()
 	}
-	many := []Field{{"a", .3}, {"b", .3}, {"c", 0.}, {"d", .2}, {"a name longer than twenty cells", .2}}
-	long, short := mixOf(Record{Fields: []Field{{"curriculum_weights", many}}})
-	if long.text() != "mix a 30% b 30% d 20% …" || short.text() != "mix 30/30/0/20/20" {
-		t.Errorf("%q, %q", long.text(), short.text())
-	}
-	drawn := Record{Fields: []Field{{"curriculum_weights", many[:2]}, {"curriculum_drawn", []Field{{"a", int64(52)}, {"b", int64(28)}}}}}
-	if long, _ := mixOf(drawn); long.text() != "mix a 30% b 30% drawn 52/28" {
-		t.Errorf("%q", long.text())
-	}
-	if long, _ := mixOf(Record{Fields: []Field{{"curriculum_weights", many[4:]}}}); long.text() != "mix a name longer than … 20%" {
-		t.Errorf("%q", long.text())
+}
+
+func TestTheMixNamesAFewStages(t *testing.T) {
+	weights := []Field{{"a", .3}, {"b", .3}, {"c", 0.}, {"d", .2}, {"a name longer than twenty cells", .2}}
+	for name, test := range map[string]struct {
+		weights, drawn      []Field
+		long, middle, short string
+	}{
+		"many":          {weights, []Field{{"a", 3}, {"b", 5}, {"c", 0}, {"d", 1}, {"e", 1}}, "mix a 30% b 30% d 20% …, drawn 30/50/10/…", "mix 30/30/0/20/20, drawn 30/50/0/10/10", "mix 30/30/0/20/20"},
+		"a long name":   {weights[4:], []Field{{"a", 9}}, "mix a name longer than … 100%, drawn 100", "mix 100, drawn 100", "mix 100"},
+		"drawn before":  {[]Field{{"a", 0.}, {"b", 1.}}, []Field{{"a", 1}, {"b", 3}}, "mix a 0% b 100%, drawn 25/75", "mix 0/100, drawn 25/75", "mix 0/100"},
+		"nothing drawn": {weights[:2], []Field{{"a", 0}, {"b", 0}}, "mix a 50% b 50%", "mix 50/50", "mix 50/50"},
+		"no curriculum": {nil, nil, "", "", ""},
+	} {
+		m := mixOf(Record{Fields: []Field{{"curriculum_weights", test.weights}, {"curriculum_drawn", test.drawn}}})
+		if m.long.text() != test.long || m.middle.text() != test.middle || m.short.text() != test.short {
+			t.Errorf("%s: %q, %q, %q", name, m.long.text(), m.middle.text(), m.short.text())
+		}
 	}
 }
 
