@@ -97,7 +97,7 @@ var keys = []key{
 	{"tokenizer.vocab_size", whole{257, 10_000_000}, 8192, "Tokens of a bpe that is trained on the corpus."},
 
 	{"curriculum.enabled", boolean{}, false, "Draw the training rows from stages of rising difficulty, which take the place of data.train."},
-	{"curriculum.schedule", word{"linear", "exp", "step", "piecewise"}, "linear", "How the stages' weights follow the step, with p the share of total_steps that is done and d a stage's difficulty, the largest being 1. linear: max(0, 1 − 2|p − d|); exp: e^(−5|p − d|); step: one stage after another; piecewise: through curriculum.points, whatever the difficulties."},
+	{"curriculum.schedule", word{"linear", "exp", "step", "piecewise"}, "linear", "How the stages' weights follow the step, with p the share of total_steps that is done and d a stage's difficulty, the largest being 1. linear: max(0, 1 − 2|p − d|); exp: e^(−5|p − d|); step: one stage after another; piecewise: through curriculum.points, whatever the difficulties. The weights are divided by their sum; where all are 0, all stages weigh the same."},
 	{"curriculum.difficulty", word{"given", "auto"}, "given", "given: the stages' own numbers; auto: the stages are measured (curriculum.measure), and their difficulties are 1, 2, … in the order of what was found."},
 	{"curriculum.measure", word{"compression", "sentence_length", "model"}, "compression", "What auto measures. compression: bits per byte under a compressor that knows a sample of all the texts; sentence_length: words a sentence; model: bits per byte under curriculum.model."},
 	{"curriculum.model", optionalPath, "", "Directory of the GPT-2 that measures with, where curriculum.measure is model: a checkpoint, a run's output_dir or a Hugging Face model."},
