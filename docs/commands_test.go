@@ -109,7 +109,8 @@ func checkShown(t *testing.T, file string, shown block, output string) {
 	}
 }
 
-// firstMissing is the first line of shown that output has not, behind those found before; "" if it has them all.
+// firstMissing is the first line of shown that output does not have next, or after a "…" anywhere behind the ones before; or the
+// first that output has and shown leaves out at its end. "" if there is none.
 func firstMissing(exact bool, shown, output string) string {
 	simplify := func(line string) string {
 		if !exact {
@@ -117,21 +118,27 @@ func firstMissing(exact bool, shown, output string) string {
 		}
 		return strings.TrimSpace(spacePattern.ReplaceAllString(line, " "))
 	}
-	rest := strings.Split(output, "\n")
+	rest := strings.Split(strings.TrimRight(output, "\n"), "\n")
+	skips := false
 	for line := range strings.Lines(shown) {
 		line = strings.TrimSuffix(line, "\n")
+		if line == "…" {
+			skips = true
+			continue
+		}
 		parts := strings.Split(simplify(line), "…")
 		for i := range parts {
 			parts[i] = regexp.QuoteMeta(parts[i])
 		}
 		pattern := regexp.MustCompile("^" + strings.Join(parts, ".*") + "$")
 		at := slices.IndexFunc(rest, func(printed string) bool { return pattern.MatchString(simplify(printed)) })
-		if at < 0 {
+		if at < 0 || at > 0 && !skips {
 			return line
 		}
-		if line != "…" {
-			rest = rest[at+1:]
-		}
+		rest, skips = rest[at+1:], false
+	}
+	if len(rest) > 0 && !skips {
+		return rest[0]
 	}
 	return ""
 }
@@ -149,6 +156,9 @@ func TestShownLinesAreLookedForInTheirOrder(t *testing.T) {
 		{"", "loss 2.5\n", "gain 2.5\n", false},
 		{"", "b 1\na 1\n", "a 1\nb 1\n", false},
 		{"", "a 1\n…\nc 1\n", "a 1\nb 1\nc 1\n", true},
+		{"", "a 1\nc 1\n", "a 1\nb\nc 1\n", false},
+		{"", "a 1\n", "a 1\nb\n", false},
+		{"", "a 1\n…\n", "a 1\nb\n", true},
 		{"", "a … z\n", "a b c z\n", true},
 		{"", "a\n", "a b\n", false},
 	} {

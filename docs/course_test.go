@@ -10,12 +10,12 @@ import (
 
 // ofTheCourse are the systems of the course that the project came from.
 var ofTheCourse = []string{
-	"TrainingConfig", "TrainingConfig.save", "TrainingConfig.load", "get_memory_optimized_config", "get_optimizer_and_scheduler",
+	"TrainingConfig", "TrainingConfig.save", "TrainingConfig.load", "to_dict", "from_dict", "get_memory_optimized_config", "get_optimizer_and_scheduler",
 	"CheckpointManager.save_checkpoint", "CheckpointManager.load_latest_checkpoint",
-	"train_model", "compute_loss", "evaluate_model", "demonstrate_gradient_accumulation",
+	"train_model", "compute_loss", "evaluate_model", "demonstrate_gradient_accumulation", "gradient_checkpointing_enable", "clip_grad_norm_",
 	"setup_monitoring", "log_gpu_usage", "log_gradients", "log_weights", "log_loss", "log_learning_rate", "log_perplexity", "log_generation_samples",
 	"explain_mixed_precision", "autocast", "GradScaler",
-	"CurriculumSampler", "knowledge_distillation_loss", "train_with_distillation",
+	"CurriculumSampler", "get_curriculum_weights", "sample_batch", "knowledge_distillation_loss", "train_with_distillation",
 }
 
 // itsWords are what else the pages quote of the course's code and of the libraries it calls.

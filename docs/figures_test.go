@@ -3,6 +3,7 @@ package docs
 // Figures of the guides that follow from formulas, in the tables of both languages.
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -57,6 +58,28 @@ func TestThePresetsMemoryIsAsComputed(t *testing.T) {
 			if column < 2 && !strings.Contains(shown, want) {
 				t.Errorf("the program does not print %s, the %s of %s", want, planRows[row][0], preset)
 			}
+		}
+	}
+}
+
+// The first table says what the presets fill in.
+func TestThePresetsSizesAreTheirs(t *testing.T) {
+	for column, preset := range []string{"4gb", "6gb", "8gb", "large"} {
+		c, _, err := config.Load(config.LoadOptions{Set: []string{"preset=" + preset}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for row, want := range map[string]any{"`hidden_size`": c.HiddenSize, "`num_layers`, `num_heads`": c.NumLayers, "`intermediate_size`": c.IntermediateSize,
+			"`max_position_embeddings`": c.MaxPositionEmbeddings, "`batch_size`": c.BatchSize, "`gradient_accumulation_steps`": c.GradientAccumulationSteps,
+			"`gradient_checkpointing`": c.GradientCheckpointing} {
+			for _, name := range []string{"presets.md", "presets.pt-BR.md"} {
+				if got := cell(t, name, row, column+1); got != fmt.Sprint(want) {
+					t.Errorf("%s: %s of %s: %s, want %v", name, row, preset, got, want)
+				}
+			}
+		}
+		if c.NumHeads != c.NumLayers {
+			t.Errorf("%s: %d heads in %d layers: the pages have one row for both", preset, c.NumHeads, c.NumLayers)
 		}
 	}
 }

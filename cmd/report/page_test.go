@@ -121,7 +121,6 @@ func TestTableAgreesWithTheMetrics(t *testing.T) {
 	}
 }
 
-// Short curves are there point by point, to nine digits; NaN stays NaN.
 // The parts of a loss have columns where a run has them, and a run without them a dash.
 func TestADistilledRunHasItsLossesApart(t *testing.T) {
 	var plain, distilled metrics
@@ -130,17 +129,18 @@ func TestADistilledRunHasItsLossesApart(t *testing.T) {
 	distilled.started(0, nil)
 	distilled.line("train", 10, "loss", 1.25, "task_loss", 2.25, "distillation_loss", 0.25)
 	runs := []*run{plain.in(t, "plain"), distilled.in(t, "distilled")}
-	table := textTable(runs)
+	table := align(textGrid(runs))
 	for _, want := range []string{"task  distillation", "1.2500  2.2500        0.2500", "2.5000       –             –"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("%q is missing:\n%s", want, table)
 		}
 	}
-	if alone := textTable(runs[:1]); strings.Contains(alone, "task") {
+	if alone := align(textGrid(runs[:1])); strings.Contains(alone, "task") {
 		t.Errorf("a table without a distilled run:\n%s", alone)
 	}
 }
 
+// Short curves are there point by point, to nine digits; NaN stays NaN.
 func TestCurvesAgreeWithTheMetrics(t *testing.T) {
 	var m metrics
 	m.started(0, nil)

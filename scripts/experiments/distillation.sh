@@ -64,5 +64,5 @@ done
 	printf '\n'
 	bin/lab milestones -steps "$(steps 200,500,1000 2,4)" "${groups[@]}"
 } >"$page/table.md"
-bin/report -over seed -png "$page" "${all[@]}"
+bin/lab gaps -from "$(steps 100 2)" -title 'Evaluation loss against the student without a teacher' -o "$page/gaps.png" "${groups[@]}"
 say "$page has the tables and the pictures"

@@ -14,14 +14,14 @@ and gradients every 5 steps. About 6 minutes on two cores, two runs at once.
   -o DIR   where everything goes (output/experiments/histograms); DIR/page has the tables and the pictures
   -quick   a few steps, to see that it works
 
-The same command goes on after an interruption.
+The same command goes on after an interruption. A run that ended because its gradient was infinite is made again.
 END_OF_USAGE
 }
 
 begin histograms "$@"
 flags=()
 ((!quick)) || flags=(-set max_steps=12 -set hidden_size=16 -set intermediate_size=32 -set num_layers=4 -set eval_steps=6)
-sweep -j 2 learning_rate=2e-3,3e-2,3e-1 max_grad_norm=1,0 -- "${flags[@]}"
+divergence=allowed sweep -j 2 learning_rate=2e-3,3e-2,3e-1 max_grad_norm=1,0 -- "${flags[@]}"
 
 page=$out/page
 mkdir -p "$page"
@@ -32,14 +32,14 @@ done
 runs=("${names[@]/#/$out/runs/}")
 logs=("${names[@]/#/$out/logs/}")
 steps=$(steps 5,15,30,50,100,200,300,400 5,10)
-parts=transformer.wte,transformer.h.0.ln_1,transformer.h.0.attn.c_attn,transformer.h.0.mlp.c_fc,transformer.h.3.mlp.c_proj,transformer.ln_f
+parts=transformer.wte,transformer.h.0.attn.c_attn,transformer.h.0.mlp.c_fc,transformer.h.3.mlp.c_proj,transformer.ln_f
 {
 	bin/lab setting "${runs[0]}"
 	printf '\n'
 	bin/report -markdown "${runs[@]}"
 	for kind in gradients weights; do
 		printf '\n### Root mean square of %s\n\n' "$kind"
-		bin/lab spread -kind "$kind" -parts "$parts" -steps "$steps" "${logs[0]}" "${logs[3]}" "${logs[4]}" "${logs[5]}"
+		bin/lab spread -kind "$kind" -parts "$parts" -steps "$steps" "${logs[0]}" "${logs[3]}" "${logs[5]}"
 	done
 	printf '\n### From which step on it could have been seen\n\n'
 	bin/lab alarms -runs "$out/runs" -logs "$out/logs" "${names[@]}"

@@ -61,6 +61,11 @@ for round in $rounds; do
 done
 # shellcheck disable=SC2086
 sweep $floor seed=1 -- "${flags[@]}"
+# The losses of batch × accumulation once more, at a rate at which rounding is not magnified.
+for i in 0 1 2 3; do
+	# shellcheck disable=SC2086
+	sweep learning_rate=3e-4 ${changes[i]} seed=1 -- "${flags[@]}"
+done
 
 # run_of prints a run's directory: sweep.sh names it by its settings, sorted by key.
 run_of() {
@@ -107,6 +112,10 @@ tables=('Batch × accumulation:0 1 2 3')
 	bin/lab plans "${plans[@]}"
 	printf '\n### The losses of batch × accumulation, step by step\n\n'
 	bin/lab losses -steps "$(steps 1,2,5,10,20 1,2)" "$(group 0)" "$(group 1)" "$(group 2)" "$(group 3)"
+	printf '\n### The same at a rate of 3e-4\n\n'
+	groups=()
+	for i in 0 1 2 3; do groups+=("${names[i]}=$(run_of "${changes[i]} learning_rate=3e-4" 1)"); done
+	bin/lab losses -steps "$(steps 1,2,5,10,20 1,2)" "${groups[@]}"
 } >"$out/page/table.md"
 all=()
 for i in "${!names[@]}"; do all+=("$(group "$i")"); done

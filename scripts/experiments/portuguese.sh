@@ -41,6 +41,6 @@ all=("$bpe" "$out/runs/dropout=0.2,tokenizer.type=bpe" "$out/runs/dropout=0,toke
 	bin/lab baselines -train "$out/train.txt" -eval "$out/eval.txt"
 } >"$page/table.md"
 bin/lab samples -text "$out/train.txt" -steps "$(steps 100,1000,2000 2,4)" "${all[@]}" >"$page/samples.md"
-bin/report -png "$page" "${all[@]}"
+bin/lab curves -title 'Bits per byte of the held-out text' -label 'bits per byte' -tags eval/bits_per_byte -top 4 -o "$page/bits_per_byte.png" "${all[@]}"
 bin/lab curves -title 'Training (thin) and evaluation loss, bpe' -tags train/loss,eval/loss -o "$page/overfitting.png" "${all[@]:0:2}"
 say "$page has the tables and the pictures"

@@ -21,12 +21,13 @@ END_OF_USAGE
 
 begin precision "$@"
 flags=(-set "device=${DEVICE:-cpu}")
+((!quick)) || flags+=(-set data.eval_fraction=0.001)
 
 # The losses.
 sweep seed=1,2,3 precision=fp32,bf16,fp16 -- "${flags[@]}" -set "max_steps=$(steps 150 4)" -set "eval_steps=$(steps 25 2)"
 
 # Speed and memory, at the demo's size; the second round in reverse order.
-demo="batch_size=8 hidden_size=192 intermediate_size=768 max_position_embeddings=128 max_steps=$(steps 10 2) num_heads=4 num_layers=4"
+demo="batch_size=8 hidden_size=$(steps 192 24) intermediate_size=$(steps 768 48) max_position_embeddings=128 max_steps=$(steps 10 2) num_heads=4 num_layers=4"
 rounds=$(steps '1 2 3' '1')
 for round in $rounds; do
 	order='fp32 bf16 fp16'
@@ -50,12 +51,12 @@ directory() { printf '%s/runs/%s' "$out" "${*// /,}"; }
 
 page=$out/page
 mkdir -p "$page"
-small=() timed=() losses=()
+small=() timed=() scaled=()
 for precision in fp32 bf16 fp16; do
 	seeds='' list=''
 	for seed in 1 2 3; do
 		seeds+=";$(directory "precision=$precision,seed=$seed")"
-		losses+=("$(directory "precision=$precision,seed=$seed")")
+		scaled+=("$precision, seed $seed=$(directory "precision=$precision,seed=$seed")")
 		((quick && seed > 1)) || list+=";$(directory "$demo,precision=$precision,seed=$seed")"
 	done
 	small+=("$precision=${seeds:1}")
@@ -64,14 +65,14 @@ done
 floor=$(directory "$floor")
 long=$(directory "$long")
 {
-	bin/lab setting "${losses[0]}"
+	bin/lab setting "$(directory precision=fp32,seed=1)"
 	printf '\n### Losses of the tiny model\n\n'
 	bin/lab ratios -floor "$floor" "${small[@]}"
 	printf '\n### Speed and memory of the demo'\''s model\n\n'
 	bin/lab ratios -floor "$floor" "${timed[@]}"
 	printf '\n### The loss scale\n\n'
-	bin/lab scales "$out"/runs/precision=fp16,seed=* "$long"
+	bin/lab scales "${scaled[@]}" "1 layer × 32, fp16=$long"
 } >"$page/table.md"
-bin/report -over seed -smoothing 0.9 -png "$page" "${losses[@]}"
-bin/report -png "$page/long" "$long"
+bin/lab curves -groups -title 'Evaluation loss, three seeds each' -tags eval/loss -top 3.4 -o "$page/eval.png" "${small[@]}"
+bin/lab curves -title 'Loss scale of the long run in fp16' -label 'loss scale' -groups -tags train/loss_scale -o "$page/loss_scale.png" "1 layer × 32, fp16=$long"
 say "$page has the tables and the pictures"

@@ -265,7 +265,7 @@ func TestStrayNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	save(t, s, 3, "a")
-	for _, name := range []string{"model_step_abc", "model_step_-1", "model_step_007", "model_step_+8", "model_step_", "model_step_9.bak",
+	for _, name := range []string{"model_step_abc", "model_step_-1", "model_step_007", "model_step_+8", "model_step_", "model_step_9.bak", "model_step_10_old",
 		"model_step_99999999999999999999", "Model_step_9", "xmodel_step_9", "model_step_9_step_9"} {
 		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(dir, "model_step_3"))); err != nil {
 			t.Fatal(err)

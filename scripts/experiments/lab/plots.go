@@ -57,10 +57,11 @@ func curves(flags *flag.FlagSet, args []string, out io.Writer) error {
 	tags := flags.String("tags", "train/loss", "`LIST` of quantities, with commas: event/field")
 	log := flags.Bool("log", false, "a logarithmic axis")
 	top := flags.Float64("top", math.Inf(1), "the `VALUE` at which the axis ends")
+	grouped := flags.Bool("groups", false, "arguments are NAME=RUN;RUN…: runs of one colour")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	list, err := openRuns(flags.Args())
+	names, list, err := openGroups(flags.Args(), *grouped)
 	if err != nil {
 		return err
 	}
@@ -77,18 +78,20 @@ func curves(flags *flag.FlagSet, args []string, out io.Writer) error {
 	}
 	legend := newLegend()
 	kinds := strings.Split(*tags, ",")
-	for i, t := range list {
-		for j, tag := range kinds {
-			style := draw.LineStyle{Color: inks[i%len(inks)], Width: 1.5}
-			if len(kinds) > 1 && j == 0 {
-				style.Width = 0.6
-			}
-			line, err := addSeries(p, t.series(tag), style, *top)
-			if err != nil {
-				return fmt.Errorf("%s: %s: %w", t.name, tag, err)
-			}
-			if j == len(kinds)-1 {
-				legend.Add(t.name, line)
+	for i, group := range list {
+		for _, t := range group {
+			for j, tag := range kinds {
+				style := draw.LineStyle{Color: inks[i%len(inks)], Width: 1.5}
+				if len(kinds) > 1 && j == 0 {
+					style.Width = 0.6
+				}
+				line, err := addSeries(p, t.series(tag), style, *top)
+				if err != nil {
+					return fmt.Errorf("%s: %s: %w", t.name, tag, err)
+				}
+				if j == len(kinds)-1 && t == group[0] {
+					legend.Add(names[i], line)
+				}
 			}
 		}
 	}
@@ -98,6 +101,28 @@ func curves(flags *flag.FlagSet, args []string, out io.Writer) error {
 	p.Draw(draw.Crop(whole, 0, 0, below, 0))
 	legend.Draw(draw.Crop(whole, 48, 0, 0, below-whole.Size().Y))
 	return writePicture(*file, canvas)
+}
+
+// openGroups opens runs, each a group of its own, or groups of them; and names the groups.
+func openGroups(args []string, grouped bool) (names []string, list [][]*trace, err error) {
+	dirs := [][]string{}
+	if grouped {
+		if names, dirs, err = pairs(args); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		for _, dir := range args {
+			names, dirs = append(names, filepath.Base(dir)), append(dirs, []string{dir})
+		}
+	}
+	for _, group := range dirs {
+		runs, err := openRuns(group)
+		if err != nil {
+			return nil, nil, err
+		}
+		list = append(list, runs)
+	}
+	return names, list, nil
 }
 
 func newLegend() plot.Legend {
@@ -145,8 +170,9 @@ func addSeries(p *plot.Plot, s series, style draw.LineStyle, top float64) (line 
 type decades struct{}
 
 func (decades) Ticks(low, high float64) (list []plot.Tick) {
-	for e := math.Ceil(math.Log10(low)); e <= math.Log10(high); e++ {
-		list = append(list, plot.Tick{Value: math.Pow(10, e), Label: fmt.Sprintf("10^%g", e)})
+	from, to := int(math.Ceil(math.Log10(low))), int(math.Floor(math.Log10(high)))
+	for e := from; e <= to; e += 1 + (to-from)/6 {
+		list = append(list, plot.Tick{Value: math.Pow10(e), Label: fmt.Sprintf("10^%d", e)})
 	}
 	return list
 }

@@ -9,7 +9,6 @@ import (
 	"image/color"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +22,7 @@ import (
 // setup is what was run once a round.
 type setup struct {
 	name                       string
-	memory, speed, loss, bytes []float64 // a value a round: peak bytes, tokens a second, evaluation loss, bits per byte
+	memory, clock, speed, loss []float64 // a value a round: peak bytes, tokens a second by the clock and of the processor, evaluation loss
 }
 
 // pairs parts arguments NAME=VALUE;VALUE…
@@ -57,10 +56,10 @@ func openSetups(args []string) (list []setup, err error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: eval/loss: %w", t.name, err)
 			}
-			bits, _ := t.series("eval/bits_per_byte").last()
 			s.memory = append(s.memory, peak(t))
-			s.speed = append(s.speed, speed(t))
-			s.loss, s.bytes = append(s.loss, loss), append(s.bytes, bits)
+			clock, own := speeds(t)
+			s.clock, s.speed = append(s.clock, clock), append(s.speed, own)
+			s.loss = append(s.loss, loss)
 		}
 		if len(list) > 0 && len(s.speed) != len(list[0].speed) {
 			return nil, fmt.Errorf("%s: %d runs, want %d as in %s", name, len(s.speed), len(list[0].speed), list[0].name)
@@ -78,10 +77,17 @@ func peak(t *trace) float64 {
 	return slices.Max(values)
 }
 
-// speed is the median over the logged intervals but the first, in which libtorch prepares itself.
-func speed(t *trace) float64 {
-	values := t.series("train/tokens_per_second").values
-	return median(values[min(1, len(values)):])
+// speeds are tokens a second by the clock and tokens a second of processor time: medians over the logged intervals but the first, in
+// which libtorch prepares itself. What other programs take away is in the first alone.
+func speeds(t *trace) (clock, processor float64) {
+	wall, busy := t.series("train/tokens_per_second"), t.series("train/cpu_percent")
+	var own []float64
+	for i, x := range wall.values {
+		if i > 0 && i < len(busy.values) {
+			own = append(own, x/(busy.values[i]/100))
+		}
+	}
+	return median(wall.values[min(1, len(wall.values)):]), median(own)
 }
 
 // relative divides round by round.
@@ -146,13 +152,13 @@ func ratios(flags *flag.FlagSet, args []string, out io.Writer) error {
 	}
 	base := list[0]
 	fmt.Fprintf(out, "Median of %d rounds (lowest–highest). A process without its model takes %s MB, which the third column leaves off.\n\n", len(base.speed), megabytes(floor))
-	fmt.Fprintln(out, "| | peak memory, MB | of the model, MB | ÷ base | tokens/s | ÷ base, round by round | eval loss | − base, round by round | bits/byte |")
+	fmt.Fprintln(out, "| | peak memory, MB | of the model, MB | ÷ base | tokens/s by the clock | tokens per second of processor time | ÷ base, round by round | eval loss | − base, round by round |")
 	fmt.Fprintln(out, "|---|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for _, s := range list {
 		own := minus(s.memory, floor)
 		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", s.name, ranged(s.memory, megabytes), megabytes(median(own)),
-			digits(2)(median(relative(own, minus(base.memory, floor)))), ranged(s.speed, digits(0)), ranged(relative(s.speed, base.speed), digits(2)),
-			ranged(s.loss, digits(4)), ranged(differences(s.loss, base.loss), signed), digits(3)(median(s.bytes)))
+			digits(2)(median(relative(own, minus(base.memory, floor)))), ranged(s.clock, digits(0)), ranged(s.speed, digits(0)), ranged(relative(s.speed, base.speed), digits(2)),
+			ranged(s.loss, digits(4)), ranged(differences(s.loss, base.loss), signed))
 	}
 	return nil
 }
@@ -160,7 +166,7 @@ func ratios(flags *flag.FlagSet, args []string, out io.Writer) error {
 // drawRatios draws three columns of dots: memory and speed as ratios to the first setup, and the evaluation loss.
 func drawRatios(file string, list []setup, floor float64) error {
 	base := list[0]
-	row := []*plot.Plot{newPlot("memory of the model ÷ base", "", ""), newPlot("tokens/s ÷ base", "", ""), newPlot("evaluation loss", "", "")}
+	row := []*plot.Plot{newPlot("memory of the model ÷ base", "", ""), newPlot("tokens/CPU s ÷ base", "", ""), newPlot("evaluation loss", "", "")}
 	of := []func(s setup) []float64{
 		func(s setup) []float64 { return relative(minus(s.memory, floor), minus(base.memory, floor)) },
 		func(s setup) []float64 { return relative(s.speed, base.speed) },
@@ -228,82 +234,7 @@ func (few) Ticks(low, high float64) (list []plot.Tick) {
 		}
 	}
 	for i := math.Ceil(low / step); i*step <= high; i++ {
-		list = append(list, plot.Tick{Value: i * step, Label: strconv.FormatFloat(math.Round(i)*step, 'g', 6, 64)})
+		list = append(list, plot.Tick{Value: i * step, Label: strconv.FormatFloat(math.Round(i)*step+0, 'g', 6, 64)}) // + 0: no negative zero
 	}
 	return list
-}
-
-// plans prints what train -dry-run plans for the memory, a row a setup.
-func plans(flags *flag.FlagSet, args []string, out io.Writer) error {
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	names, files, err := pairs(flags.Args())
-	if err != nil {
-		return err
-	}
-	const prefix = "memory: "
-	parts := []string{"weights", "gradients", "optimizer", "activations", "head", "sum"}
-	fmt.Fprintf(out, "| | parameters | %s |\n|---|---:%s|\n", strings.Join(parts, " | "), strings.Repeat("|---:", len(parts)))
-	for i, name := range names {
-		text, err := os.ReadFile(files[i][0])
-		if err != nil {
-			return err
-		}
-		found := map[string]string{}
-		for line := range strings.Lines(string(text)) {
-			key, value, _ := strings.Cut(strings.TrimSpace(line), "  ")
-			value, _, _ = strings.Cut(value, " on ")
-			found[strings.TrimPrefix(key, prefix)] = strings.TrimSpace(value)
-		}
-		fmt.Fprintf(out, "| %s | %s |", name, found["parameters"])
-		for _, part := range parts {
-			if found[part] == "" {
-				return fmt.Errorf("%s: it has no line %q", files[i][0], prefix+part)
-			}
-			fmt.Fprintf(out, " %s |", found[part])
-		}
-		fmt.Fprintln(out)
-	}
-	return nil
-}
-
-// losses prints the training losses of setups at some steps, round by round, with all digits that were logged.
-func losses(flags *flag.FlagSet, args []string, out io.Writer) error {
-	at := flags.String("steps", "", "`LIST` of steps, with commas")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	names, dirs, err := pairs(flags.Args())
-	if err != nil {
-		return err
-	}
-	steps := strings.Split(*at, ",")
-	fmt.Fprintf(out, "| first round, step | %s | largest difference |\n|---%s|\n", strings.Join(names, " | "), strings.Repeat("|---:", len(names)+1))
-	var all []series
-	for _, list := range dirs {
-		t, err := openRun(list[0])
-		if err != nil {
-			return err
-		}
-		all = append(all, t.series("train/loss"))
-	}
-	for _, step := range steps {
-		n, err := strconv.Atoi(step)
-		if err != nil {
-			return fmt.Errorf("-steps: %q: want numbers with commas", *at)
-		}
-		fmt.Fprintf(out, "| %s |", step)
-		var row []float64
-		for i, s := range all {
-			where := slices.Index(s.steps, n)
-			if where < 0 {
-				return fmt.Errorf("%s: no loss at step %d", names[i], n)
-			}
-			row = append(row, s.values[where])
-			fmt.Fprintf(out, " %.7f |", s.values[where])
-		}
-		fmt.Fprintf(out, " %.1e |\n", slices.Max(row)-slices.Min(row))
-	}
-	return nil
 }

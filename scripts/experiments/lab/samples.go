@@ -135,29 +135,40 @@ func (s series) before(step, n int) float64 {
 	return sum / float64(count)
 }
 
-// scales prints each change of the loss scale of fp16 runs, and how many updates were skipped.
+// scales prints each change of the loss scale, how many updates were skipped, and the largest gradient norm. What is not of fp16 has the
+// last alone.
 func scales(flags *flag.FlagSet, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	list, err := openRuns(flags.Args())
+	names, list, err := openGroups(flags.Args(), true)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "| run | updates | loss scale, from step on | updates skipped |\n|---|---:|---|---:|")
-	for _, t := range list {
-		s := t.series("train/loss_scale")
-		skipped, err := t.series("train/skipped_updates").last()
-		if err != nil {
-			return fmt.Errorf("%s: skipped_updates: %w", t.name, err)
+	fmt.Fprintln(out, "| run | updates | loss scale, from step on | updates skipped | largest grad\\_norm (step) |\n|---|---:|---|---:|---:|")
+	for i, group := range list {
+		t := group[0]
+		norm := t.series("train/grad_norm")
+		if len(norm.values) == 0 {
+			return fmt.Errorf("%s: no training was logged", t.name)
 		}
-		var changes []string
-		for i, x := range s.values {
-			if i == 0 || x != s.values[i-1] {
-				changes = append(changes, fmt.Sprintf("%g (%d)", x, s.steps[i]))
-			}
+		largest := slices.Index(norm.values, slices.Max(norm.values))
+		scale, skipped := "–", "–"
+		if last, err := t.series("train/skipped_updates").last(); err == nil {
+			scale, skipped = changesOf(t.series("train/loss_scale")), fmt.Sprint(last)
 		}
-		fmt.Fprintf(out, "| %s | %d | %s | %g |\n", t.name, s.steps[len(s.steps)-1], strings.Join(changes, ", "), skipped)
+		fmt.Fprintf(out, "| %s | %d | %s | %s | %.3g (%d) |\n", names[i], norm.steps[len(norm.steps)-1], scale, skipped, norm.values[largest], norm.steps[largest])
 	}
 	return nil
+}
+
+// changesOf lists a series' values where they change, with the step.
+func changesOf(s series) string {
+	var changes []string
+	for i, x := range s.values {
+		if i == 0 || x != s.values[i-1] {
+			changes = append(changes, fmt.Sprintf("%g (%d)", x, s.steps[i]))
+		}
+	}
+	return strings.Join(changes, ", ")
 }

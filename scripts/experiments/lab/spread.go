@@ -49,10 +49,11 @@ func spread(flags *flag.FlagSet, args []string, out io.Writer) error {
 					return fmt.Errorf("-steps: %q: want numbers with commas", *at)
 				}
 				where := slices.Index(h.steps, n)
-				if where < 0 {
-					return fmt.Errorf("%s: no histogram at step %d", dir, n)
+				if where < 0 { // a run that ended before
+					fmt.Fprint(out, " – |")
+					continue
 				}
-				fmt.Fprintf(out, " %.1e |", h.of[where].rms())
+				fmt.Fprintf(out, " %.2g |", h.of[where].rms())
 			}
 			fmt.Fprintln(out)
 		}
