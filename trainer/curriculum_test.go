@@ -59,31 +59,7 @@ func TestACurriculumResumesToTheLastBit(t *testing.T) {
 			if name == "buckets" {
 				settings = append(settings, "data.train=["+filepath.Join(corpus, "*.txt")+"]")
 			}
-			reference := smallRun(t, t.TempDir(), settings...)
-			mustRun(t, reference)
-			o := smallRun(t, t.TempDir(), settings...)
-			sessions := 0
-			for ; ; sessions++ {
-				var stop *Interrupted
-				err := runOneStep(o)
-				if err == nil {
-					break
-				}
-				if !errors.As(err, &stop) || sessions > 100 {
-					t.Fatal(err)
-				}
-			}
-			if sessions < 3 {
-				t.Fatalf("interrupted %d times only", sessions)
-			}
-			for _, event := range []string{"train", "eval", "epoch"} {
-				if d := cmp.Diff(events(t, reference, event), events(t, o, event)); d != "" {
-					t.Errorf("%s events differ (-undisturbed +interrupted):\n%s", event, d)
-				}
-			}
-			if !bytes.Equal(finalWeights(t, reference), finalWeights(t, o)) {
-				t.Error("the final weights differ")
-			}
+			_, o := endsLikeTheUndisturbed(t, func(dir string) Options { return smallRun(t, dir, settings...) })
 			if name == "packed" {
 				checkMix(t, events(t, o, "train"))
 			}

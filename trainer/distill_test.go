@@ -47,38 +47,13 @@ func TestDistilledResumeEqualsTheUndisturbedRun(t *testing.T) {
 		"exact with padded rows":  {"data.packing=false", "distillation.alpha=0.25", "logging_steps=3", "max_steps=5"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			at := func(dir string) Options {
+			reference, _ := endsLikeTheUndisturbed(t, func(dir string) Options {
 				set := distilled(teacher, settings...)
 				for i, s := range set {
 					set[i] = strings.Replace(s, "=CACHE", "="+filepath.Join(dir, "teacher"), 1)
 				}
 				return smallRun(t, dir, set...)
-			}
-			reference := at(t.TempDir())
-			mustRun(t, reference)
-			o := at(t.TempDir())
-			sessions := 0
-			for ; ; sessions++ {
-				var stop *Interrupted
-				err := runOneStep(o)
-				if err == nil {
-					break
-				}
-				if !errors.As(err, &stop) || sessions > 100 {
-					t.Fatal(err)
-				}
-			}
-			if sessions < 3 {
-				t.Fatalf("interrupted %d times only", sessions)
-			}
-			for _, event := range []string{"train", "eval", "epoch"} {
-				if d := cmp.Diff(events(t, reference, event), events(t, o, event)); d != "" {
-					t.Errorf("%s events differ (-undisturbed +interrupted):\n%s", event, d)
-				}
-			}
-			if !bytes.Equal(finalWeights(t, reference), finalWeights(t, o)) {
-				t.Error("the final weights differ")
-			}
+			})
 			checkParts(t, reference)
 		})
 	}
@@ -114,14 +89,7 @@ func TestAlphaZeroIsPlainTraining(t *testing.T) {
 	if !strings.Contains(log.String(), "the teacher is not loaded") {
 		t.Errorf("the log does not say so:\n%s", log.String())
 	}
-	for _, event := range []string{"train", "eval", "epoch"} {
-		if d := cmp.Diff(events(t, plain, event), events(t, o, event)); d != "" {
-			t.Errorf("%s events differ:\n%s", event, d)
-		}
-	}
-	if !bytes.Equal(finalWeights(t, plain), finalWeights(t, o)) {
-		t.Error("the final weights differ")
-	}
+	isTheSame(t, plain, o)
 }
 
 // Accumulation equals the big batch, also where micro-batches are padded and of unequal numbers of targets.

@@ -24,35 +24,48 @@ func TestResumeEqualsTheUndisturbedRun(t *testing.T) {
 		"fp16 with loss scaling": {"precision=fp16", "max_steps=5", "batch_size=1", "logging_steps=2", "dropout=0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			reference := smallRun(t, t.TempDir(), settings...)
-			mustRun(t, reference)
-			o := smallRun(t, t.TempDir(), settings...)
-			sessions := 0
-			for ; ; sessions++ {
-				var stop *Interrupted
-				err := runOneStep(o)
-				if err == nil {
-					break
-				}
-				if !errors.As(err, &stop) {
-					t.Fatal(err)
-				}
-				if sessions > 100 {
-					t.Fatal("the run does not come to its end")
-				}
-			}
-			if sessions < 3 {
-				t.Fatalf("interrupted %d times only", sessions)
-			}
-			for _, event := range []string{"train", "eval", "epoch"} {
-				if d := cmp.Diff(events(t, reference, event), events(t, o, event)); d != "" {
-					t.Errorf("%s events differ (-undisturbed +interrupted):\n%s", event, d)
-				}
-			}
-			if !bytes.Equal(finalWeights(t, reference), finalWeights(t, o)) {
-				t.Error("the final weights differ")
-			}
+			endsLikeTheUndisturbed(t, func(dir string) Options { return smallRun(t, dir, settings...) })
 		})
+	}
+}
+
+// endsLikeTheUndisturbed interrupts a run after every step until it ends: weights and everything logged are those of a run that was
+// left alone, to the last bit. at makes the same run in a directory; both are returned.
+func endsLikeTheUndisturbed(t *testing.T, at func(dir string) Options) (undisturbed, interrupted Options) {
+	t.Helper()
+	undisturbed, interrupted = at(t.TempDir()), at(t.TempDir())
+	mustRun(t, undisturbed)
+	sessions := 0
+	for ; ; sessions++ {
+		var stop *Interrupted
+		err := runOneStep(interrupted)
+		if err == nil {
+			break
+		}
+		if !errors.As(err, &stop) {
+			t.Fatal(err)
+		}
+		if sessions > 100 {
+			t.Fatal("the run does not come to its end")
+		}
+	}
+	if sessions < 3 {
+		t.Fatalf("interrupted %d times only", sessions)
+	}
+	isTheSame(t, undisturbed, interrupted)
+	return undisturbed, interrupted
+}
+
+// isTheSame compares everything that two runs logged, and their final weights.
+func isTheSame(t *testing.T, want, got Options) {
+	t.Helper()
+	for _, event := range []string{"train", "eval", "epoch"} {
+		if d := cmp.Diff(events(t, want, event), events(t, got, event)); d != "" {
+			t.Errorf("%s events differ (-want +got):\n%s", event, d)
+		}
+	}
+	if !bytes.Equal(finalWeights(t, want), finalWeights(t, got)) {
+		t.Error("the final weights differ")
 	}
 }
 
