@@ -131,7 +131,7 @@ func wholeNumbers(list string) (numbers []int, err error) {
 	for _, field := range strings.Split(list, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(field))
 		if err != nil {
-			return nil, fmt.Errorf("%q is no list of whole numbers", list)
+			return nil, fmt.Errorf("-steps: %q: want whole numbers with commas", list)
 		}
 		numbers = append(numbers, n)
 	}

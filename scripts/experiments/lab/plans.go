@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -57,7 +56,10 @@ func losses(flags *flag.FlagSet, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	steps := strings.Split(*at, ",")
+	steps, err := wholeNumbers(*at)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(out, "| first round, step | %s | largest difference |\n|---%s|\n", strings.Join(names, " | "), strings.Repeat("|---:", len(names)+1))
 	var all []series
 	for _, list := range dirs {
@@ -67,12 +69,8 @@ func losses(flags *flag.FlagSet, args []string, out io.Writer) error {
 		}
 		all = append(all, t.series("train/loss"))
 	}
-	for _, step := range steps {
-		n, err := strconv.Atoi(step)
-		if err != nil {
-			return fmt.Errorf("-steps: %q: want numbers with commas", *at)
-		}
-		fmt.Fprintf(out, "| %s |", step)
+	for _, n := range steps {
+		fmt.Fprintf(out, "| %d |", n)
 		var row []float64
 		for i, s := range all {
 			where := slices.Index(s.steps, n)

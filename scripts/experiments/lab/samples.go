@@ -10,7 +10,6 @@ import (
 	"math"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -34,13 +33,13 @@ func samples(flags *flag.FlagSet, args []string, out io.Writer) error {
 		}
 		known = suffixarray.New(content)
 	}
+	steps, err := wholeNumbers(*at)
+	if err != nil {
+		return err
+	}
 	for _, t := range list {
 		fmt.Fprintf(out, "### %s\n", t.name)
-		for _, field := range strings.Split(*at, ",") {
-			step, err := strconv.Atoi(field)
-			if err != nil {
-				return fmt.Errorf("-steps: %q: want numbers with commas", *at)
-			}
+		for _, step := range steps {
 			if err := t.printSamples(out, step, known); err != nil {
 				return err
 			}

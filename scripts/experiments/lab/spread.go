@@ -10,7 +10,6 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -25,8 +24,11 @@ func spread(flags *flag.FlagSet, args []string, out io.Writer) error {
 	if *parts == "" || *at == "" || flags.NArg() == 0 {
 		return errors.New("want -parts LIST -steps LIST and logging directories")
 	}
-	steps := strings.Split(*at, ",")
-	fmt.Fprintf(out, "| weight | run | %s |\n|---|---|%s\n", "step "+strings.Join(steps, " | "), strings.Repeat("---:|", len(steps)))
+	steps, err := wholeNumbers(*at)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "| weight | run | %s |\n|---|---|%s\n", "step "+strings.ReplaceAll(*at, ",", " | "), strings.Repeat("---:|", len(steps)))
 	var all []map[string]*history
 	for _, dir := range flags.Args() {
 		histories, err := readHistories(dir)
@@ -43,11 +45,7 @@ func spread(flags *flag.FlagSet, args []string, out io.Writer) error {
 				return fmt.Errorf("%s: no histogram %s", dir, tag)
 			}
 			fmt.Fprintf(out, "| %s | %s |", strings.TrimPrefix(part, "transformer."), filepath.Base(dir))
-			for _, step := range steps {
-				n, err := strconv.Atoi(step)
-				if err != nil {
-					return fmt.Errorf("-steps: %q: want numbers with commas", *at)
-				}
+			for _, n := range steps {
 				where := slices.Index(h.steps, n)
 				if where < 0 { // a run that ended before
 					fmt.Fprint(out, " – |")
