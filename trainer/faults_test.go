@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,8 +72,10 @@ func TestAFullDiskAtAnyWriteOfASaveLosesNothing(t *testing.T) {
 	}
 }
 
-// TestALongRunHoldsWhatItHolds: over 2,000 steps, evaluations and saves included, tensors, goroutines, descriptors and
-// threads stay as many as they were, and resident memory does not grow.
+// TestALongRunHoldsWhatItHolds: over 2,000 steps, evaluations and saves included, tensors, goroutines, descriptors and the
+// library's threads stay as many as they were, and resident memory does not grow. Threads of Go's scheduler do not count: it adds
+// one whenever a system call takes long, as a sync on a slow disk does, and keeps it for the next; a goroutine that held
+// one for good would show among the goroutines.
 func TestALongRunHoldsWhatItHolds(t *testing.T) {
 	o := smallRun(t, t.TempDir(), "max_steps=2000", "gradient_accumulation_steps=1", "eval_steps=100", "save_steps=250", "logging_steps=10",
 		"hidden_size=8", "intermediate_size=16", "num_layers=1", "monitoring.tensorboard=true")
@@ -90,7 +93,8 @@ func TestALongRunHoldsWhatItHolds(t *testing.T) {
 		if err != nil {
 			t.Skip("needs /proc: " + err.Error())
 		}
-		h := holding{torch.LiveTensors(), int64(runtime.NumGoroutine()), int64(len(fds)), int64(len(tasks)), 0}
+		threads := len(tasks) - pprof.Lookup("threadcreate").Count()
+		h := holding{torch.LiveTensors(), int64(runtime.NumGoroutine()), int64(len(fds)), int64(threads), 0}
 		for _, f := range memoryFields(torch.CPU, monitor.NewSystemStats(vfs.OS)) {
 			if f.Name == "resident_memory_bytes" {
 				h.resident = f.Value.(int64)
@@ -121,8 +125,8 @@ func TestALongRunHoldsWhatItHolds(t *testing.T) {
 	if last.tensors != base.tensors || last.goroutines != base.goroutines || last.descriptors != base.descriptors {
 		t.Errorf("grew from %+v to %+v", base, last)
 	}
-	if last.threads > base.threads+2 { // the Go runtime may add a thread of its own at any time
-		t.Errorf("threads grew from %d to %d", base.threads, last.threads)
+	if last.threads > base.threads+1 { // one: Go counts a thread shortly before the system does
+		t.Errorf("threads of the library grew from %d to %d", base.threads, last.threads)
 	}
 	if grown := resident - was; grown > 8<<20 { // the heaps of Go and libc breathe by some MB
 		t.Errorf("resident memory grew by %d bytes in 1,600 steps", grown)
