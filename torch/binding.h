@@ -71,11 +71,23 @@ const char* ft_normal_(ft_tensor a, double mean, double std);
 
 // nn.cc
 const char* ft_embedding(ft_tensor weight, ft_tensor ids, ft_tensor* out);
-const char* ft_layer_norm(ft_tensor x, ft_tensor weight, ft_tensor bias, double eps, ft_tensor* out);
 const char* ft_gelu_tanh(ft_tensor x, ft_tensor* out);
 const char* ft_gelu(ft_tensor x, ft_tensor* out);
 const char* ft_dropout(ft_tensor x, double p, ft_tensor* out);
-const char* ft_attention(ft_tensor q, ft_tensor k, ft_tensor v, double dropout_p, int causal, ft_tensor* out);
+
+// layers.cc: gradients of weights go into the buffers given, which may be null; onednn and composed choose a library or a kernel
+const char* ft_linear(ft_tensor x, ft_tensor w, ft_tensor bias, ft_tensor weight_gradient, ft_tensor bias_gradient, int accumulate, int onednn, ft_tensor* out);
+const char* ft_layer_norm(ft_tensor x, ft_tensor w, ft_tensor bias, ft_tensor weight_gradient, ft_tensor bias_gradient, int accumulate, double eps, int8_t dtype,
+                          ft_tensor* out);
+const char* ft_self_attention(ft_tensor qkv, int64_t heads, double dropout, int composed, ft_tensor* out);
+const char* ft_product(ft_tensor a, ft_tensor b, int onednn, ft_tensor* out);
+const char* ft_add_product_(ft_tensor g, ft_tensor a, ft_tensor b, int accumulate);
+const char* ft_has_onednn(int* out);
+
+// kernels.cc
+const char* ft_cross_entropy(ft_tensor logits, ft_tensor targets, ft_tensor weight, ft_tensor loss_sum, ft_tensor gradient);
+const char* ft_add_rows_(ft_tensor sums, ft_tensor ids, ft_tensor rows);
+const char* ft_norm(ft_tensor x, ft_tensor* out);
 
 // rows.cc
 const char* ft_linear_rows(ft_tensor x, ft_tensor weight, ft_tensor bias, ft_tensor* out);
@@ -96,13 +108,10 @@ const char* ft_autocast_enter(int8_t device_type, int on, int8_t dtype, ft_autoc
 const char* ft_autocast_leave(int8_t device_type, const ft_autocast* before);
 
 // optim.cc
-const char* ft_fused_adamw_(const ft_tensor* params, const ft_tensor* grads, const ft_tensor* exp_avgs, const ft_tensor* exp_avg_sqs,
-                            const ft_tensor* steps, size_t n, ft_tensor lr, double beta1, double beta2, double weight_decay, double eps,
+const char* ft_fused_adamw_(const ft_tensor* params, const ft_tensor* grads, const ft_tensor* exp_avgs, const ft_tensor* exp_avg_sqs, size_t n,
+                            ft_tensor step, ft_tensor lr, double beta1, double beta2, double weight_decay, double eps, ft_tensor grad_scale,
                             ft_tensor found_inf);
-const char* ft_global_norm(const ft_tensor* tensors, size_t n, ft_tensor* out);
 const char* ft_clip_coefficient(ft_tensor norm, double max_norm, ft_tensor* out);
-const char* ft_foreach_mul_(const ft_tensor* tensors, size_t n, ft_tensor factor);
-const char* ft_amp_unscale_(const ft_tensor* grads, size_t n, ft_tensor found_inf, ft_tensor inverse_scale);
 const char* ft_amp_update_scale_(ft_tensor scale, ft_tensor growth_tracker, ft_tensor found_inf, double growth, double backoff, int64_t interval);
 
 // device.cc

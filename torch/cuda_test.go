@@ -119,9 +119,12 @@ func TestAnUpdateWithLossScalingCUDA(t *testing.T) {
 			grads := []*torch.Tensor{torch.FromFloat32s([]float32{65536, g, 131072}, []int64{3}, d)}
 			zeros := func() []*torch.Tensor { return []*torch.Tensor{torch.Zeros([]int64{3}, torch.Float32, d)} }
 			count, s, tracker, found := torch.Zeros(nil, torch.Float32, d), torch.Full(nil, 65536, torch.Float32, d), torch.Zeros(nil, torch.Int32, d), torch.Zeros(nil, torch.Float32, d)
-			torch.AMPUnscale_(grads, found, s.Reciprocal())
-			torch.ForeachMul_(grads, torch.ClipCoefficient(torch.GlobalNorm(grads), 1))
-			torch.FusedAdamW_(torch.AdamW{0.9, 0.999, 0.01, 1e-8}, params, grads, zeros(), zeros(), []*torch.Tensor{count}, torch.Full(nil, 0.1, torch.Float32, d), found)
+			norm := grads[0].Norm()
+			if math.IsInf(norm.Item(), 1) {
+				found.Fill_(1)
+			}
+			divisor := torch.ClipCoefficient(norm.Mul(s.Reciprocal()), 1).Reciprocal().Mul(s)
+			torch.FusedAdamW_(torch.AdamW{0.9, 0.999, 0.01, 1e-8}, params, grads, zeros(), zeros(), count, torch.Full(nil, 0.1, torch.Float32, d), divisor, found)
 			torch.AMPUpdateScale_(s, tracker, found, 2, 0.5, 2000)
 			return params[0].Float32s(), count.Item(), s.Item()
 		}

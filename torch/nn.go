@@ -1,21 +1,17 @@
 package torch
 
-// The operations that a transformer is made of.
+// The operations of a transformer that are libtorch's as they are.
 
 /*
 #include "binding.h"
 #cgo noescape ft_embedding
 #cgo nocallback ft_embedding
-#cgo noescape ft_layer_norm
-#cgo nocallback ft_layer_norm
 #cgo noescape ft_gelu_tanh
 #cgo nocallback ft_gelu_tanh
 #cgo noescape ft_gelu
 #cgo nocallback ft_gelu
 #cgo noescape ft_dropout
 #cgo nocallback ft_dropout
-#cgo noescape ft_attention
-#cgo nocallback ft_attention
 */
 import "C"
 
@@ -23,13 +19,6 @@ import "C"
 func Embedding(weight, ids *Tensor) *Tensor {
 	var out C.ft_tensor
 	check(C.ft_embedding(weight.p(), ids.p(), &out))
-	return wrap(out)
-}
-
-// LayerNorm normalises the last dimension, then scales and shifts: [.., C] → [.., C] (Ba et al., 2016).
-func LayerNorm(x, weight, bias *Tensor, eps float64) *Tensor {
-	var out C.ft_tensor
-	check(C.ft_layer_norm(x.p(), weight.p(), bias.p(), C.double(eps), &out))
 	return wrap(out)
 }
 
@@ -54,17 +43,5 @@ func (t *Tensor) Dropout(p float64) *Tensor {
 	}
 	var out C.ft_tensor
 	check(C.ft_dropout(t.p(), C.double(p), &out))
-	return wrap(out)
-}
-
-// Attention is softmax(q·kᵀ/√d)·v, by the kernel that libtorch picks: [B, H, T, d] each → [B, H, T, d]. With causal a
-// position sees itself and those before it.
-func Attention(q, k, v *Tensor, dropout float64, causal bool) *Tensor {
-	var out C.ft_tensor
-	n := C.int(0)
-	if causal {
-		n = 1
-	}
-	check(C.ft_attention(q.p(), k.p(), v.p(), C.double(dropout), n, &out))
 	return wrap(out)
 }

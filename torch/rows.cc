@@ -2,17 +2,15 @@
 // matrix, and BLAS reads the matrix at half the memory's speed or less. Each element of a result is one sum in a fixed order,
 // whatever the number of rows and of threads, so that a text does not depend on what it is generated beside.
 #include "guard.h"
+#include "lanes.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
-#include <c10/util/BFloat16.h>
-#include <c10/util/Half.h>
 
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 using namespace ft;
@@ -33,55 +31,9 @@ struct Product {
   int64_t rows, inputs, outputs, stride;
 };
 
-inline __attribute__((always_inline)) float widen(float v) { return v; }
-inline __attribute__((always_inline)) float widen(c10::BFloat16 v) { return c10::detail::f32_from_bits(v.x); }
-inline __attribute__((always_inline)) float widen(c10::Half v) { return c10::detail::fp16_ieee_to_fp32_value(v.x); }
-
-template <int N>
-struct Lanes;
-#define FT_LANES(N)                                          \
-  template <>                                                \
-  struct Lanes<N> {                                          \
-    typedef float F __attribute__((vector_size(4 * N)));     \
-    typedef uint32_t U __attribute__((vector_size(4 * N)));  \
-    typedef uint16_t H __attribute__((vector_size(2 * N)));  \
-  };
-FT_LANES(4)
-FT_LANES(8)
-FT_LANES(16)
-
-// N floats, which the compiler makes of whatever registers it may use.
-template <int N>
-struct Vec {
-  using F = typename Lanes<N>::F;
-  using U = typename Lanes<N>::U;
-  F v;
-  inline __attribute__((always_inline)) void load(const float* p) { std::memcpy(&v, p, sizeof v); }
-  inline __attribute__((always_inline)) void load(const c10::BFloat16* p) {
-    typename Lanes<N>::H h;
-    std::memcpy(&h, p, sizeof h);
-    U u = __builtin_convertvector(h, U) << 16;
-    std::memcpy(&v, &u, sizeof v);
-  }
-  inline __attribute__((always_inline)) void load(const c10::Half* p) {
-    for (int i = 0; i < N; i++) v[i] = widen(p[i]);
-  }
-  inline __attribute__((always_inline)) void store(float* p) const { std::memcpy(p, &v, sizeof v); }
-  inline __attribute__((always_inline)) float total() const {
-    float t[N];
-    store(t);
-#pragma GCC unroll 4
-    for (int half = N / 2; half > 0; half /= 2) {
-#pragma GCC unroll 8
-      for (int i = 0; i < half; i++) t[i] += t[i + half];
-    }
-    return t[0];
-  }
-};
-
 // Adds K rows of w, row k and those at the distance apart, to the sums of R rows of x in the columns [from, to).
 template <int N, int R, int K, class T>
-inline __attribute__((always_inline)) void add_rows(const Product& p, int64_t row, int64_t k, int64_t apart, int64_t from, int64_t to) {
+FT_INLINE void add_rows(const Product& p, int64_t row, int64_t k, int64_t apart, int64_t from, int64_t to) {
   const T* w = static_cast<const T*>(p.w) + k * p.stride;
   const float* x = p.x + row * p.inputs + k;
   float* y = p.y + row * p.outputs;
@@ -109,7 +61,7 @@ inline __attribute__((always_inline)) void add_rows(const Product& p, int64_t ro
 }
 
 template <int N, int K, class T>
-inline __attribute__((always_inline)) void add_block(const Product& p, int64_t first, int64_t last, int64_t k, int64_t apart, int64_t from, int64_t to) {
+FT_INLINE void add_block(const Product& p, int64_t first, int64_t last, int64_t k, int64_t apart, int64_t from, int64_t to) {
   int64_t row = first;
   for (; row + 4 <= last; row += 4) add_rows<N, 4, K, T>(p, row, k, apart, from, to);
   for (; row < last; row++) add_rows<N, 1, K, T>(p, row, k, apart, from, to);
@@ -117,7 +69,7 @@ inline __attribute__((always_inline)) void add_block(const Product& p, int64_t f
 
 // The columns [from, to) of a matrix whose rows lie together.
 template <int N, class T>
-inline __attribute__((always_inline)) void by_inputs(const Product& p, int64_t from, int64_t to) {
+FT_INLINE void by_inputs(const Product& p, int64_t from, int64_t to) {
   const T* bias = static_cast<const T*>(p.bias);
   for (int64_t first = 0; first < p.rows; first += kRowsAtOnce) {
     int64_t last = std::min(p.rows, first + kRowsAtOnce);
@@ -136,7 +88,7 @@ inline __attribute__((always_inline)) void by_inputs(const Product& p, int64_t f
 
 // R rows of x by C columns of w that lie together, column c and those at the distance apart.
 template <int N, int R, int C, class T>
-inline __attribute__((always_inline)) void dot(const Product& p, int64_t row, int64_t c, int64_t apart) {
+FT_INLINE void dot(const Product& p, int64_t row, int64_t c, int64_t apart) {
   const T* w = static_cast<const T*>(p.w) + c * p.stride;
   const float* x = p.x + row * p.inputs;
   Vec<N> sums[R][C];
@@ -170,7 +122,7 @@ inline __attribute__((always_inline)) void dot(const Product& p, int64_t row, in
 }
 
 template <int N, int C, class T>
-inline __attribute__((always_inline)) void dots(const Product& p, int64_t c, int64_t apart) {
+FT_INLINE void dots(const Product& p, int64_t c, int64_t apart) {
   constexpr int half = C < 4 ? 1 : 4;  // with several rows there are not registers enough for more
   int64_t row = 0;
   for (; row + 4 <= p.rows; row += 4) {
@@ -181,15 +133,10 @@ inline __attribute__((always_inline)) void dots(const Product& p, int64_t c, int
 
 // The columns [from, to) of a matrix whose columns lie together.
 template <int N, class T>
-inline __attribute__((always_inline)) void by_outputs(const Product& p, int64_t from, int64_t to) {
+FT_INLINE void by_outputs(const Product& p, int64_t from, int64_t to) {
   int64_t apart = (to - from) / kStreams;
   for (int64_t c = from; c < from + apart; c++) dots<N, kStreams, T>(p, c, apart);
   for (int64_t c = from + apart * kStreams; c < to; c++) dots<N, 1, T>(p, c, 0);
-}
-
-template <int N, class T>
-inline __attribute__((always_inline)) void columns(const Product& p, bool lie_together, int64_t from, int64_t to) {
-  lie_together ? by_outputs<N, T>(p, from, to) : by_inputs<N, T>(p, from, to);
 }
 
 // Attention of T queries, the last of L positions, each of which sees itself and what is before it. Rows of size elements lie
@@ -204,7 +151,7 @@ struct Heads {
 
 // Adds p[j]·v[j] for K positions to the size sums of y.
 template <int N, int K, class T>
-inline __attribute__((always_inline)) void add_values(float* y, const float* p, const T* v, int64_t stride, int64_t size) {
+FT_INLINE void add_values(float* y, const float* p, const T* v, int64_t stride, int64_t size) {
   int64_t c = 0;
   for (; c + N <= size; c += N) {
     Vec<N> sum, value;
@@ -223,7 +170,7 @@ inline __attribute__((always_inline)) void add_values(float* y, const float* p, 
 
 // softmax(q·kᵀ)·v for one query; p is room for as many numbers as it sees positions.
 template <int N, class T>
-inline __attribute__((always_inline)) void query(const float* q, const T* k, int64_t k_stride, const T* v, int64_t v_stride, int64_t seen, int64_t size,
+FT_INLINE void query(const float* q, const T* k, int64_t k_stride, const T* v, int64_t v_stride, int64_t seen, int64_t size,
                                                  float* p, float* y) {
   float largest = -INFINITY;
   for (int64_t j = 0; j < seen; j++) {
@@ -249,7 +196,7 @@ inline __attribute__((always_inline)) void query(const float* q, const T* k, int
 
 // The queries [from, to), counted through sequences, heads and positions.
 template <int N, class T>
-inline __attribute__((always_inline)) void queries(const Heads& h, int64_t from, int64_t to) {
+FT_INLINE void queries_for(const Heads& h, int64_t from, int64_t to) {
   std::vector<float> p(h.positions);
   for (int64_t i = from; i < to; i++) {
     int64_t t = i % h.queries, head = i / h.queries % h.heads, n = i / h.queries / h.heads;
@@ -259,43 +206,12 @@ inline __attribute__((always_inline)) void queries(const Heads& h, int64_t from,
   }
 }
 
-// The same source for each set of instructions; which one, the processor decides.
-struct Kernels {
-  void (*columns)(const Product&, bool lie_together, int64_t from, int64_t to);
-  void (*queries)(const Heads&, int64_t from, int64_t to);
-};
-
-#define FT_KERNELS(NAME, N, ...)                                                                                                              \
-  template <class T>                                                                                                                          \
-  __VA_ARGS__ void NAME##_columns(const Product& p, bool lie_together, int64_t from, int64_t to) { columns<N, T>(p, lie_together, from, to); } \
-  template <class T>                                                                                                                          \
-  __VA_ARGS__ void NAME##_queries(const Heads& h, int64_t from, int64_t to) { queries<N, T>(h, from, to); }                                    \
-  template <class T>                                                                                                                          \
-  constexpr Kernels NAME = {NAME##_columns<T>, NAME##_queries<T>};
-
-FT_KERNELS(plain, 4)
-#if defined(__x86_64__)
-FT_KERNELS(avx2, 8, __attribute__((target("avx2,fma"))))
-FT_KERNELS(avx512, 16, __attribute__((target("avx512f,avx512bw,avx512vl,avx2,fma"))))
-#endif
-
-template <class T>
-Kernels best() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) return avx512<T>;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2<T>;
-#endif
-  return plain<T>;
+template <int N, class T>
+FT_INLINE void columns_for(const Product& p, bool lie_together, int64_t from, int64_t to) {
+  lie_together ? by_outputs<N, T>(p, from, to) : by_inputs<N, T>(p, from, to);
 }
-
-Kernels best(at::ScalarType type) {
-  switch (type) {
-    case at::kFloat: return best<float>();
-    case at::kBFloat16: return best<c10::BFloat16>();
-    case at::kHalf: return best<c10::Half>();
-    default: TORCH_CHECK(false, "rows of ", type, " cannot be multiplied");
-  }
-}
+FT_TARGETS(columns, void, (const Product& p, bool lie_together, int64_t from, int64_t to), (p, lie_together, from, to))
+FT_TARGETS(queries, void, (const Heads& h, int64_t from, int64_t to), (h, from, to))
 
 at::Tensor linear_on_cpu(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias) {
   TORCH_CHECK(w.dim() == 2 && x.dim() >= 1 && x.size(-1) == w.size(0) && (w.stride(0) == 1 || w.stride(1) == 1) &&
@@ -309,7 +225,7 @@ at::Tensor linear_on_cpu(const at::Tensor& x, const at::Tensor& w, const at::Ten
   bool together = w.stride(1) != 1;
   Product p{rows.const_data_ptr<float>(), w.const_data_ptr(), bias.defined() ? bias.const_data_ptr() : nullptr, y.mutable_data_ptr<float>(),
             rows.numel() / w.size(0), w.size(0), w.size(1), together ? w.stride(1) : w.stride(0)};
-  auto run = best(w.scalar_type()).columns;
+  auto run = FT_DISPATCH(w.scalar_type(), [&] { return columns<T>(); });
   int64_t blocks = (p.outputs + 63) / 64;  // so that each thread's columns begin where those of a single one would be read as vectors too
   at::parallel_for(0, blocks, std::max<int64_t>(1, kGrain / (64 * p.inputs)), [&](int64_t first, int64_t last) {
     run(p, together, first * 64, std::min(p.outputs, last * 64));
@@ -325,7 +241,7 @@ at::Tensor attention_on_cpu(const at::Tensor& q, const at::Tensor& k, const at::
   at::Tensor y = at::empty({q.size(0), q.size(2), q.size(1), q.size(3)}, scaled.options());
   Heads h{scaled.const_data_ptr<float>(), k.const_data_ptr(), v.const_data_ptr(), y.mutable_data_ptr<float>(), q.size(1), q.size(2), k.size(2), q.size(3),
           {k.stride(0), k.stride(1), k.stride(2)}, {v.stride(0), v.stride(1), v.stride(2)}};
-  auto run = best(k.scalar_type()).queries;
+  auto run = FT_DISPATCH(k.scalar_type(), [&] { return queries<T>(); });
   at::parallel_for(0, q.size(0) * q.size(1) * q.size(2), std::max<int64_t>(1, kGrain / (2 * h.positions * h.size)), [&](int64_t from, int64_t to) { run(h, from, to); });
   return y.to(q.scalar_type()).transpose(1, 2);
 }

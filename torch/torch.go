@@ -8,7 +8,7 @@
 package torch
 
 /*
-#cgo CXXFLAGS: -std=c++20 -O2 -Wfatal-errors -DAT_PER_OPERATOR_HEADERS -I${SRCDIR}/../third_party/torch/include -I${SRCDIR}/../third_party/torch/include/torch/csrc/api/include
+#cgo CXXFLAGS: -std=c++20 -O2 -Wfatal-errors -Wno-psabi -DAT_PER_OPERATOR_HEADERS -I${SRCDIR}/../third_party/torch/include -I${SRCDIR}/../third_party/torch/include/torch/csrc/api/include
 #cgo LDFLAGS: -L${SRCDIR}/../third_party/torch/lib -Wl,-rpath,${SRCDIR}/../third_party/torch/lib -Wl,-rpath-link,${SRCDIR}/../third_party/nvidia/cu13/lib -ltorch_cpu -lc10 -ldl
 #include <stdlib.h>
 #include "binding.h"

@@ -37,7 +37,7 @@ func roundUp(x float64) float32 {
 }
 
 // observe bins the gradients, in the order of the parameters. Nothing is read back.
-func (h *histograms) observe(gradients []*torch.Tensor) {
+func (h *histograms) observe(gradients ...*torch.Tensor) {
 	h.forget()
 	h.gradients = torch.Histogram(gradients, h.edges).Detached()
 }

@@ -92,8 +92,8 @@ func TestGradientsAreRecordedOnce(t *testing.T) {
 	onThread(t, func() {
 		h := newHistograms([]gpt2.Parameter{{Name: "w", Tensor: floats(1, 2)}}, torch.CPU)
 		defer h.free()
-		h.observe([]*torch.Tensor{floats(8, 9)}) // of an update that nobody recorded
-		h.observe([]*torch.Tensor{floats(3, 4)})
+		h.observe(floats(8, 9)) // of an update that nobody recorded
+		h.observe(floats(3, 4))
 		r := h.record(1)
 		if len(r.Fields) != 2 || r.Fields[0].Name != "gradients/w" || r.Fields[0].Value.(monitor.Histogram).Max != 4 || r.Fields[1].Name != "weights/w" {
 			t.Errorf("got %+v", r)

@@ -1,6 +1,7 @@
 package trainer
 
-// AdamW in two groups over fused kernels: matrices and embeddings decay, biases and LayerNorm parameters do not.
+// AdamW over the model's buffers: one pass over the gradients for their norm, one over everything for the update. Matrices and
+// embeddings decay, biases and LayerNorm parameters do not.
 
 import (
 	"frugal/torch"
@@ -9,95 +10,132 @@ import (
 )
 
 type optimizer struct {
-	groups  []*paramGroup
-	maxNorm float64 // 0: no clipping
-	params  []*torch.Tensor
-	norm    *torch.Tensor // the last update's, before clipping: a float32 scalar on the device
+	model            *gpt2.Model
+	maxNorm          float64 // 0: no clipping
+	expAvg, expAvgSq *torch.Tensor
+	groups           []*paramGroup
+	views            map[string]*torch.Tensor // of the moments, by their names in a checkpoint
+	norm             *torch.Tensor            // the last update's, before clipping: a float32 scalar on the device
 }
 
+// paramGroup is the parts of the buffers whose weights decay alike.
 type paramGroup struct {
 	torch.AdamW
-	names                              []string
-	params, expAvgs, expAvgSqs, counts []*torch.Tensor // counts are float32 scalars, one a parameter, all alike
+	slices  []gpt2.Slice
+	updates *torch.Tensor // a float32 scalar
 }
 
 func newOptimizer(c *config.TrainingConfig, m *gpt2.Model) *optimizer {
-	settings := torch.AdamW{Beta1: c.AdamBeta1, Beta2: c.AdamBeta2, Epsilon: c.AdamEpsilon}
-	decay, plain := &paramGroup{AdamW: settings}, &paramGroup{AdamW: settings}
-	decay.WeightDecay = c.WeightDecay
-	o := &optimizer{groups: []*paramGroup{decay, plain}, maxNorm: c.MaxGradNorm}
-	for _, p := range m.Parameters() {
-		g := plain
-		if p.Decay {
-			g = decay
+	zeros := func() *torch.Tensor { return torch.Zeros(m.Weights().Shape(), torch.Float32, m.Device).Detached() }
+	o := &optimizer{model: m, maxNorm: c.MaxGradNorm, expAvg: zeros(), expAvgSq: zeros(), views: make(map[string]*torch.Tensor),
+		norm: torch.Zeros(nil, torch.Float32, m.Device).Detached()}
+	for _, decay := range []bool{true, false} {
+		g := &paramGroup{AdamW: torch.AdamW{Beta1: c.AdamBeta1, Beta2: c.AdamBeta2, Epsilon: c.AdamEpsilon}}
+		g.updates = torch.Zeros(nil, torch.Float32, m.Device).Detached()
+		if decay {
+			g.WeightDecay = c.WeightDecay
 		}
-		g.add(p, m.Device)
-		o.params = append(o.params, p.Tensor)
+		for _, s := range m.Slices() {
+			if s.Decay == decay {
+				g.slices = append(g.slices, s)
+			}
+		}
+		o.groups = append(o.groups, g)
 	}
-	o.norm = torch.Zeros(nil, torch.Float32, m.Device).Detached()
+	for _, p := range m.Parameters() {
+		o.views["exp_avg."+p.Name], o.views["exp_avg_sq."+p.Name] = p.View(o.expAvg), p.View(o.expAvgSq)
+	}
 	return o
 }
 
-func (g *paramGroup) add(p gpt2.Parameter, device torch.Device) {
-	zeros := func(shape []int64) *torch.Tensor { return torch.Zeros(shape, torch.Float32, device).Detached() }
-	g.names = append(g.names, p.Name)
-	g.params = append(g.params, p.Tensor)
-	g.expAvgs = append(g.expAvgs, zeros(p.Tensor.Shape()))
-	g.expAvgSqs = append(g.expAvgSqs, zeros(p.Tensor.Shape()))
-	g.counts = append(g.counts, zeros(nil))
+// state are the tensors that a resume needs, by name. All parameters of a group have one count of updates.
+func (o *optimizer) state() map[string]*torch.Tensor {
+	state := map[string]*torch.Tensor{"grad_norm": o.norm}
+	for name, view := range o.views {
+		state[name] = view
+	}
+	for _, p := range o.model.Parameters() {
+		state["updates."+p.Name] = o.groups[1].updates
+		if p.Decay {
+			state["updates."+p.Name] = o.groups[0].updates
+		}
+	}
+	return state
 }
 
-// update is unscale → clip by the global norm → AdamW → scaler update, from the parameters' gradients, which it clears. s is
-// nil without loss scaling; with it foundInf is 1 where the update was skipped. observe, unless nil, sees the gradients as they
-// are before clipping. Nothing is read back from the device.
-func (o *optimizer) update(rate *torch.Tensor, s *lossScaler, observe func(gradients []*torch.Tensor)) (foundInf *torch.Tensor) {
+// update is unscale → clip by the global norm → AdamW → scaler update, from the model's gradients, which it clears. s is nil
+// without loss scaling; with it foundInf is 1 where the update was skipped. observe, unless nil, sees the gradients as they are
+// before clipping. Nothing is read back from the device.
+func (o *optimizer) update(rate *torch.Tensor, s *lossScaler, observe func()) (foundInf *torch.Tensor) {
 	scope := torch.OpenScope()
 	defer scope.Close()
 	torch.NoGrad(func() {
-		grads := gradients(o.params)
+		gradients := o.model.Gradients()
+		var divisor *torch.Tensor
 		if s != nil {
-			foundInf = s.unscale(grads)
-			scope.Keep(foundInf)
+			divisor = s.scale
+			if observe != nil { // it has to see them unscaled
+				gradients.Mul_(s.inverse())
+				divisor = nil
+			}
 		}
 		if observe != nil {
-			observe(grads)
+			observe()
 		}
-		norm := torch.GlobalNorm(grads)
+		norm := gradients.Norm()
+		if s != nil {
+			foundInf = notFinite(norm)
+			scope.Keep(foundInf)
+			if divisor != nil {
+				norm = norm.Mul(s.inverse())
+			}
+		}
 		if o.maxNorm > 0 {
-			torch.ForeachMul_(grads, torch.ClipCoefficient(norm, o.maxNorm))
+			clip := torch.ClipCoefficient(norm, o.maxNorm).Reciprocal()
+			if divisor != nil {
+				clip = clip.Mul(divisor)
+			}
+			divisor = clip
 		}
 		if s != nil { // a skipped update is none: its norm is not the last update's
 			norm = torch.Where(foundInf, o.norm, norm)
 		}
 		o.norm.Copy_(norm)
 		for _, g := range o.groups {
-			torch.FusedAdamW_(g.AdamW, g.params, gradients(g.params), g.expAvgs, g.expAvgSqs, g.counts, rate, foundInf)
+			torch.FusedAdamW_(g.AdamW, g.of(o.model.Weights()), g.of(gradients), g.of(o.expAvg), g.of(o.expAvgSq), g.updates, rate, divisor, foundInf)
 		}
 		if s != nil {
 			s.update(foundInf)
 		}
 	})
-	for _, p := range o.params {
-		p.SetGrad(nil)
-	}
+	o.model.Changed()
+	o.model.ClearGradients()
 	return foundInf
 }
 
-func gradients(params []*torch.Tensor) []*torch.Tensor {
-	grads := make([]*torch.Tensor, len(params))
-	for i, p := range params {
-		grads[i] = p.Grad()
+// of are the group's parts of a buffer.
+func (g *paramGroup) of(buffer *torch.Tensor) []*torch.Tensor {
+	parts := make([]*torch.Tensor, len(g.slices))
+	for i, s := range g.slices {
+		parts[i] = buffer.Narrow(0, s.Offset, s.Length)
 	}
-	return grads
+	return parts
+}
+
+// notFinite is 1 where x, a scalar, is infinite or not a number, else 0: a float32 scalar.
+func notFinite(x *torch.Tensor) *torch.Tensor {
+	finite := x.Sub(x).GreaterEqual(0) // ∞ - ∞ is NaN
+	return torch.Where(finite, torch.Zeros(nil, torch.Float32, x.Device()), torch.Full(nil, 1, torch.Float32, x.Device()))
 }
 
 func (o *optimizer) free() {
 	for _, g := range o.groups {
-		for _, list := range [][]*torch.Tensor{g.expAvgs, g.expAvgSqs, g.counts} {
-			for _, t := range list {
-				t.Free()
-			}
-		}
+		g.updates.Free()
 	}
+	for _, view := range o.views {
+		view.Free()
+	}
+	o.expAvg.Free()
+	o.expAvgSq.Free()
 	o.norm.Free()
 }

@@ -28,12 +28,9 @@ func newLossScaler(device torch.Device) *lossScaler {
 	}
 }
 
-// unscale divides the gradients by the scale. The result is 1 where one is not finite, else 0: a float32 scalar.
-func (s *lossScaler) unscale(grads []*torch.Tensor) (foundInf *torch.Tensor) {
-	foundInf = torch.Zeros(nil, torch.Float32, s.scale.Device())
-	inverse := s.scale.To(torch.Float64, s.scale.Device()).Reciprocal().To(torch.Float32, s.scale.Device())
-	torch.AMPUnscale_(grads, foundInf, inverse)
-	return foundInf
+// inverse is 1/scale: a float32 scalar.
+func (s *lossScaler) inverse() *torch.Tensor {
+	return s.scale.To(torch.Float64, s.scale.Device()).Reciprocal().To(torch.Float32, s.scale.Device())
 }
 
 // update counts a skipped update and adapts the scale.
@@ -48,8 +45,7 @@ func (s *lossScaler) update(foundInf *torch.Tensor) {
 func (s *lossScaler) count(losses []*torch.Tensor, targets int64, foundInf *torch.Tensor, sums []*torch.Tensor) {
 	loss, device := losses[0], s.scale.Device()
 	zero := torch.Zeros(nil, torch.Float64, device)
-	notFinite := torch.Where(loss.Sub(loss).GreaterEqual(0), zero, torch.Full(nil, 1, torch.Float64, device)) // ∞ - ∞ is NaN
-	leave := notFinite.Mul(foundInf)
+	leave := notFinite(loss).Mul(foundInf)
 	for i, sum := range sums {
 		sum.Add_(torch.Where(leave, zero, losses[i]))
 	}

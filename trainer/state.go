@@ -85,7 +85,7 @@ func (r *run) checkState() (err error) {
 	scope := torch.OpenScope()
 	defer scope.Close()
 	torch.NoGrad(func() {
-		if norm := torch.GlobalNorm(r.optimizer.params).Item(); !isFinite(norm) {
+		if norm := r.model.Weights().Norm().Item(); !isFinite(norm) {
 			err = &NotFiniteError{Step: r.done.Step, What: "the weights are no longer finite"}
 		}
 	})
@@ -94,13 +94,8 @@ func (r *run) checkState() (err error) {
 
 // stateTensors are the tensors of training_state.safetensors, by name.
 func (r *run) stateTensors() map[string]*torch.Tensor {
-	state := map[string]*torch.Tensor{"loss_sum": r.lossSum, "grad_norm": r.optimizer.norm}
-	for _, g := range r.optimizer.groups {
-		for i, name := range g.names {
-			state["exp_avg."+name], state["exp_avg_sq."+name] = g.expAvgs[i], g.expAvgSqs[i]
-			state["updates."+name] = g.counts[i]
-		}
-	}
+	state := r.optimizer.state()
+	state["loss_sum"] = r.lossSum
 	if d := r.distillation; d != nil {
 		state["task_loss_sum"], state["distillation_loss_sum"] = d.task, d.sum
 	}

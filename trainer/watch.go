@@ -70,12 +70,19 @@ func (r *run) openLive() monitor.Sink {
 }
 
 // observeGradients is for the optimizer: nil where the update that follows has no histogram.
-func (r *run) observeGradients() func(gradients []*torch.Tensor) {
+func (r *run) observeGradients() func() {
 	if r.histograms == nil || (r.done.Step+1)%int64(r.config.Monitoring.HistogramSteps) != 0 {
 		return nil
 	}
-	return func(gradients []*torch.Tensor) {
-		r.harmless("histograms", func() error { r.histograms.observe(gradients); return nil })
+	return func() {
+		r.harmless("histograms", func() error {
+			var gradients []*torch.Tensor
+			for _, p := range r.model.Parameters() {
+				gradients = append(gradients, p.Gradient())
+			}
+			r.histograms.observe(gradients...)
+			return nil
+		})
 	}
 }
 

@@ -94,7 +94,7 @@ func TestGradientsAreObservedUnscaledAndUnclipped(t *testing.T) {
 				scale = r.scaler.scale.Item()
 			}
 			norm := 0.0
-			r.beforeUpdate = func(r *run) { norm = torch.GlobalNorm(gradients(r.optimizer.params)).Item() / scale }
+			r.beforeUpdate = func(r *run) { norm = r.model.Gradients().Norm().Item() / scale }
 			if err := r.step(w); err != nil {
 				t.Fatal(err)
 			}

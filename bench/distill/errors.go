@@ -101,9 +101,9 @@ func gradients(student *gpt2.Model, ids, targets *torch.Tensor, temperature floa
 	student.ForwardBackward(ids, targets, gpt2.Pass{Precision: torch.Float32, Seed: func(int) uint64 { return 0 }, Guide: guide(l),
 		Weight: torch.Full(nil, 1, torch.Float32, torch.CPU), LossSum: torch.Zeros(nil, torch.Float64, torch.CPU)})
 	for _, p := range student.Parameters() {
-		all = append(all, p.Tensor.Grad().Float32s()...)
-		p.Tensor.SetGrad(nil)
+		all = append(all, p.Gradient().Float32s()...)
 	}
+	student.ClearGradients()
 	return l.Sum.Item(), all
 }
 

@@ -154,9 +154,9 @@ func window(student *gpt2.Model, p gpt2.Pass, l distill.Loss, scale float64, bat
 	}
 	r := result{p.LossSum.Item() / float64(targets), l.Sum.Item() / float64(targets), map[string][]float32{}}
 	for _, p := range student.Parameters() {
-		r.gradients[p.Name] = p.Tensor.Grad().MulScalar(1 / scale).Float32s()
-		p.Tensor.SetGrad(nil)
+		r.gradients[p.Name] = p.Gradient().MulScalar(1 / scale).Float32s()
 	}
+	student.ClearGradients()
 	return r
 }
 

@@ -26,6 +26,16 @@ func (m *Model) newCache(n, positions int64, dtype torch.DType) cache {
 // length is the number of positions in the cache.
 func (c cache) length() int64 { return c[0].length }
 
+// selfAttention is attention of qkv [B, T, 3C]: queries, keys and values of the heads side by side → [B, T, C].
+func (c *layerCache) selfAttention(qkv *torch.Tensor, heads int) *torch.Tensor {
+	shape := qkv.Shape()
+	B, T, C, H := shape[0], shape[1], shape[2]/3, int64(heads)
+	head := func(i int64) *torch.Tensor { // → [B, H, T, C/H]
+		return qkv.Narrow(2, i*C, C).Reshape(B, T, H, C/H).Transpose(1, 2)
+	}
+	return c.attention(head(0), head(1), head(2)).Transpose(1, 2).Reshape(B, T, C)
+}
+
 // attention adds the keys and values of the next T positions and returns what their queries see: [B, H, T, C/H] each. The first
 // time one sequence (B 1) stands for all N, which have a prompt in common.
 func (c *layerCache) attention(q, k, v *torch.Tensor) *torch.Tensor {

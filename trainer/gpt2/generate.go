@@ -90,20 +90,11 @@ func (m *Model) CheckPrompt(prompt []int64, s Sampling) error {
 	}
 }
 
-// forGeneration is m without dropout, with its matrices in the compute precision, converted once instead of once a token, and
-// with products by rows. The blocks' code is the same. What it makes belongs to the open scope.
+// forGeneration is m without dropout and with products by rows. It has m's weights, and the blocks' code is the same.
 func (m *Model) forGeneration(precision torch.DType) *Model {
+	m.prepare(precision)
 	g := *m
 	g.Dropout, g.byRows = 0, true
-	convert := func(l linear) linear {
-		return linear{l.weight.Detach().To(precision, m.Device), l.bias.Detach().To(precision, m.Device)}
-	}
-	g.blocks = make([]block, len(m.blocks))
-	for i, b := range m.blocks {
-		b.attn, b.attnPr, b.fc, b.mlpPr = convert(b.attn), convert(b.attnPr), convert(b.fc), convert(b.mlpPr)
-		g.blocks[i] = b
-	}
-	g.output = m.wte.Detach().To(precision, m.Device).Transpose(0, 1)
 	return &g
 }
 
@@ -117,7 +108,7 @@ func (m *Model) nextLogits(ids *torch.Tensor, past cache) *torch.Tensor {
 			x = torch.Scoped(func() *torch.Tensor { return m.blocks[i].forward(m, x, &past[i]) })
 		}
 		last := x.Narrow(1, shape[1]-1, 1).Reshape(shape[0], int64(m.HiddenSize))
-		return torch.LinearRows(m.lnF.forward(m, last), m.output, nil)
+		return torch.LinearRows(m.lnF.forward(m, last), m.wte.working.Transpose(0, 1), nil)
 	})
 }
 

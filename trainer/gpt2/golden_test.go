@@ -3,6 +3,7 @@ package gpt2
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"frugal/torch"
@@ -58,6 +59,7 @@ func TestLossAndGradientsMatchHuggingFace(t *testing.T) {
 				defer m.Free()
 				for _, checkpointing := range []bool{false, true} {
 					for _, m.HeadRows = range []int{0, 1, 5} {
+						m.Attention, m.Library = torch.AttentionKernel(m.HeadRows%2), torch.Library(m.HeadRows%2)
 						for _, split := range splits(len(g.lengths)) {
 							got := window(m, Pass{Precision: torch.Float32, Checkpointing: checkpointing}, 1, g.split(split...)...)
 							what := fmt.Sprintf("checkpointing %v, head rows %d, micro-batches %v", checkpointing, m.HeadRows, split)
@@ -70,36 +72,46 @@ func TestLossAndGradientsMatchHuggingFace(t *testing.T) {
 	}
 }
 
-// Ours rounds where autocast rounds: on the processor that made the golden most gradients are equal to the bit, the others up to
-// the order of a sum in fp32. Another processor's products may sum in another order, which turns a rounding to bf16 here and
-// there: half of what bf16 itself is off is allowed.
+// Ours rounds where autocast rounds, but for the gradients of biases, which stay in fp32: they may be off from fp32's by a tenth
+// more than autocast's, and mostly are off by less. With attention by the same kernel most others are equal to the bit on the
+// processor that made the golden, the rest up to the order of a sum in fp32. Another processor's products may sum in another order,
+// which turns a rounding to bf16 here and there: half of what bf16 itself is off is allowed. Composed attention rounds its scores to
+// bf16 too: it may be off by twice what the kernel is.
 func TestBF16GradientsMatchHuggingFace(t *testing.T) {
 	for _, name := range goldenCases {
-		t.Run(name, func(t *testing.T) {
-			onThread(t, func() {
-				g := openGolden(t, name)
-				m := g.model(t, torch.CPU)
-				defer m.Free()
-				for _, checkpointing := range []bool{false, true} {
-					got := window(m, Pass{Precision: torch.BFloat16, Checkpointing: checkpointing}, 1, g.batch)
-					equal := 0
-					for name, want := range g.bf16.gradients {
-						off, allowed := distance(got.gradients[name], want), distance(want, g.gradients[name])/2
-						if !(off <= allowed) {
-							t.Errorf("checkpointing %v: gradient of %s is off by %.3g, want at most %.3g", checkpointing, name, off, allowed)
+		for kernel, attention := range map[string]torch.AttentionKernel{"flash": torch.Flash, "composed": torch.Composed} {
+			t.Run(name+", "+kernel, func(t *testing.T) {
+				onThread(t, func() {
+					g := openGolden(t, name)
+					m := g.model(t, torch.CPU)
+					defer m.Free()
+					m.Attention = attention
+					for _, checkpointing := range []bool{false, true} {
+						got := window(m, Pass{Precision: torch.BFloat16, Checkpointing: checkpointing}, 1, g.batch)
+						equal := 0
+						for name, want := range g.bf16.gradients {
+							off, allowed := distance(got.gradients[name], want), distance(want, g.gradients[name])/2
+							switch {
+							case attention == torch.Composed:
+								off, allowed = distance(got.gradients[name], g.gradients[name]), 4*allowed
+							case strings.HasSuffix(name, ".bias"):
+								off, allowed = distance(got.gradients[name], g.gradients[name]), 2.2*allowed
+							case off == 0:
+								equal++
+							}
+							if !(off <= allowed*(1+1e-5)) {
+								t.Errorf("checkpointing %v: gradient of %s is off by %.3g, want at most %.3g", checkpointing, name, off, allowed)
+							}
 						}
-						if off == 0 {
-							equal++
+						if off := math.Abs(got.loss-g.bf16.loss) / g.bf16.loss; !(off <= 1e-3) {
+							t.Errorf("checkpointing %v: loss is %v, want %v", checkpointing, got.loss, g.bf16.loss)
 						}
+						t.Logf("checkpointing %v: loss %.7g (fp32 %.7g), %d of %d gradients equal to the bit",
+							checkpointing, got.loss, g.loss, equal, len(g.bf16.gradients))
 					}
-					if off := math.Abs(got.loss-g.bf16.loss) / g.bf16.loss; !(off <= 1e-3) {
-						t.Errorf("checkpointing %v: loss is %v, want %v", checkpointing, got.loss, g.bf16.loss)
-					}
-					t.Logf("checkpointing %v: loss %.7g (fp32 %.7g), %d of %d gradients equal to the bit",
-						checkpointing, got.loss, g.loss, equal, len(g.bf16.gradients))
-				}
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -118,7 +130,7 @@ func TestEvaluationLossMatchesHuggingFace(t *testing.T) {
 				if got := sum.Item() / float64(g.targetCount()); math.Abs(got-g.loss) > 1e-5*g.loss {
 					t.Errorf("loss is %v, want %v", got, g.loss)
 				}
-				if m.Parameters()[0].Tensor.Grad() != nil {
+				if m.Gradients() != nil {
 					t.Error("evaluation left a gradient")
 				}
 			})
@@ -129,47 +141,38 @@ func TestEvaluationLossMatchesHuggingFace(t *testing.T) {
 // optimizer is AdamW in two groups, written out: the trainer's own is tested against the same golden.
 type optimizer struct {
 	torch.AdamW
-	params, gradients, means, squares, steps [2][]*torch.Tensor // decayed, not decayed
-	decay                                    [2]float64
+	m            *Model
+	mean, square *torch.Tensor
+	steps        [2]*torch.Tensor // decayed, not decayed
+	decay        [2]float64
 }
 
 func newOptimizer(m *Model, u updates) *optimizer {
-	o := &optimizer{AdamW: torch.AdamW{Beta1: u.Beta1, Beta2: u.Beta2, Epsilon: u.Epsilon}, decay: [2]float64{u.WeightDecay, 0}}
-	for _, p := range m.Parameters() {
-		i := 0
-		if !p.Decay {
-			i = 1
-		}
-		o.params[i] = append(o.params[i], p.Tensor)
-		o.means[i] = append(o.means[i], torch.Zeros(p.Tensor.Shape(), torch.Float32, m.Device))
-		o.squares[i] = append(o.squares[i], torch.Zeros(p.Tensor.Shape(), torch.Float32, m.Device))
-		o.steps[i] = append(o.steps[i], torch.Zeros(nil, torch.Float32, m.Device))
-	}
-	return o
+	zeros := func(shape []int64) *torch.Tensor { return torch.Zeros(shape, torch.Float32, m.Device) }
+	return &optimizer{AdamW: torch.AdamW{Beta1: u.Beta1, Beta2: u.Beta2, Epsilon: u.Epsilon}, m: m, decay: [2]float64{u.WeightDecay, 0},
+		mean: zeros(m.Weights().Shape()), square: zeros(m.Weights().Shape()), steps: [2]*torch.Tensor{zeros(nil), zeros(nil)}}
 }
 
-// update clips, applies the gradients and removes them. It returns their norm before clipping.
+// update clips, applies the gradients and clears them. It returns their norm before clipping.
 func (o *optimizer) update(rate, maxNorm float64, device torch.Device) (norm float64) {
 	s := torch.OpenScope()
 	defer s.Close()
-	var all []*torch.Tensor
-	for i := range o.params {
-		o.gradients[i] = o.gradients[i][:0]
-		for _, p := range o.params[i] {
-			o.gradients[i] = append(o.gradients[i], p.Grad())
+	n := o.m.Gradients().Norm()
+	divisor := torch.ClipCoefficient(n, maxNorm).Reciprocal()
+	for i, decay := range []bool{true, false} {
+		of := func(buffer *torch.Tensor) (parts []*torch.Tensor) {
+			for _, s := range o.m.Slices() {
+				if s.Decay == decay {
+					parts = append(parts, buffer.Narrow(0, s.Offset, s.Length))
+				}
+			}
+			return parts
 		}
-		all = append(all, o.gradients[i]...)
-	}
-	n := torch.GlobalNorm(all)
-	torch.ForeachMul_(all, torch.ClipCoefficient(n, maxNorm))
-	for i := range o.params {
 		o.WeightDecay = o.decay[i]
-		torch.FusedAdamW_(o.AdamW, o.params[i], o.gradients[i], o.means[i], o.squares[i], o.steps[i],
-			torch.Full(nil, rate, torch.Float32, device), nil)
-		for _, p := range o.params[i] {
-			p.SetGrad(nil)
-		}
+		torch.FusedAdamW_(o.AdamW, of(o.m.Weights()), of(o.m.Gradients()), of(o.mean), of(o.square), o.steps[i], torch.Full(nil, rate, torch.Float32, device), divisor, nil)
 	}
+	o.m.Changed()
+	o.m.ClearGradients()
 	return n.Item()
 }
 

@@ -25,30 +25,28 @@ func (m *Model) ChunkRows() int64 {
 func (m *Model) headLoss(x, targets *torch.Tensor, p Pass) *torch.Tensor {
 	scope := torch.OpenScope()
 	defer scope.Close()
-	C := int64(m.HiddenSize)
 	y := m.lnF.forward(m, x)
-	var dx *torch.Tensor
+	var dy *torch.Tensor
 	torch.NoGrad(func() {
-		rows := y.Detach().Reshape(-1, C)
-		flat := targets.Reshape(-1)
-		h := head{m: m, p: p, weight: m.wte.Detach().To(p.Precision, m.Device), taskWeight: p.Weight}
+		rows := y.Detach().Reshape(-1, int64(m.HiddenSize))
+		h := head{m: m, p: p, rows: rows, targets: targets.Reshape(-1), weight: m.wte.working, taskWeight: p.Weight}
 		if p.Guide != nil && p.Weight != nil {
 			h.taskWeight = p.Weight.MulScalar(p.Guide.TaskWeight())
 		}
 		if p.Weight != nil {
-			h.gradient = torch.Empty(rows.Shape(), torch.Float32, m.Device)
+			h.gradient = torch.Empty(rows.Shape(), rows.DType(), m.Device)
+			dy = h.gradient.Reshape(y.Shape()...)
 		}
 		n := rows.Shape()[0]
 		size := evenly(n, m.ChunkRows())
 		for start := int64(0); start < n; start += size {
-			h.chunk(rows, flat, start, min(size, n-start))
+			h.chunk(start, min(size, n-start))
 		}
-		dx = h.gradient
 	})
-	if dx == nil {
+	if dy == nil {
 		return nil
 	}
-	backward(y, dx.Reshape(y.Shape()...), nil)
+	torch.Backward([]*torch.Tensor{y}, []*torch.Tensor{dy})
 	arrived := x.Grad()
 	scope.Keep(arrived)
 	return arrived
@@ -82,68 +80,56 @@ type Chunk struct {
 type head struct {
 	m        *Model
 	p        Pass
+	rows     *torch.Tensor // normalised, in the compute precision: [N, C]
+	targets  *torch.Tensor // [N]
 	weight   *torch.Tensor // wte in the compute precision, [V, C]
-	gradient *torch.Tensor // of the normalised rows, [N, C]; nil without gradients
+	gradient *torch.Tensor // of rows; nil without gradients
 
 	taskWeight *torch.Tensor // of the cross entropy's gradient: p.Weight, or a Guide's share of it
 }
 
 // chunk: with p = softmax(z), the gradient of -log p[target] by the logits z is p - onehot(target).
-func (h *head) chunk(rows, targets *torch.Tensor, start, n int64) {
+func (h *head) chunk(start, n int64) {
 	scope := torch.OpenScope()
 	defer scope.Close()
-	hidden := rows.Narrow(0, start, n).To(h.p.Precision, h.m.Device)
-	target := targets.Narrow(0, start, n)
-	valid := target.GreaterEqual(0).To(torch.Float32, h.m.Device) // [n]: 1 where there is a target
-	target = target.ClampMin(0)
-
-	logits := hidden.MatMul(h.weight.Transpose(0, 1)) // [n, V]
-	logProbs := logits.LogSoftmax(-1, torch.Float32)
-	if h.p.Guide == nil {
-		logits.Free()
-	}
-	losses := logProbs.Gather(1, target.Reshape(n, 1)).Reshape(n).Mul(valid)
-	h.p.LossSum.Add_(losses.SumTo(torch.Float64).MulScalar(-1))
-	if h.gradient != nil {
-		logProbs.Exp_().ScatterAdd_(1, target.Reshape(n, 1), torch.Full([]int64{n, 1}, -1, torch.Float32, h.m.Device))
-		logProbs.Mul_(valid.Mul(h.taskWeight).Reshape(n, 1))
-	}
-	if h.p.Guide != nil {
-		h.guide(Chunk{First: start, Logits: logits, Valid: valid, Weight: h.p.Weight}, logProbs)
-		logits.Free()
-	}
+	rows, targets := h.rows.Narrow(0, start, n), h.targets.Narrow(0, start, n)
+	logits := torch.Product(rows, h.weight.Transpose(0, 1), h.m.Library) // [n, V]
+	d := h.loss(logits, targets, start)
 	if h.gradient == nil {
 		return
 	}
-	d := logProbs.To(h.p.Precision, h.m.Device) // the same elements where the precision is fp32
-	logProbs.Free()
-	h.gradient.Narrow(0, start, n).Copy_(d.MatMul(h.weight))
-	h.m.addGradient(h.m.wte, d.Transpose(0, 1), hidden)
+	h.gradient.Narrow(0, start, n).Copy_(torch.Product(d, h.weight, h.m.Library))
+	h.m.wte.gradient.AddProduct_(d.Transpose(0, 1), rows, h.m.accumulate || start > 0)
 }
 
-// guide shows the Guide a chunk; buffer is the gradient, or of no more use where there are no gradients.
-func (h *head) guide(c Chunk, buffer *torch.Tensor) {
+// loss adds the losses of a chunk and returns their gradient by the logits, in the compute precision: the logits' memory, unless a
+// Guide has to see them.
+func (h *head) loss(logits, targets *torch.Tensor, start int64) (d *torch.Tensor) {
+	if h.p.Guide == nil {
+		if h.gradient != nil {
+			d = logits
+		}
+		torch.CrossEntropy(logits, targets, h.taskWeight, h.p.LossSum, d)
+		return d
+	}
+	c := Chunk{First: start, Logits: logits, Valid: targets.GreaterEqual(0).To(torch.Float32, h.m.Device), Weight: h.p.Weight}
+	if h.gradient != nil {
+		c.Gradient = torch.Empty(logits.Shape(), torch.Float32, h.m.Device)
+	}
+	torch.CrossEntropy(logits, targets, h.taskWeight, h.p.LossSum, c.Gradient)
+	h.guide(c)
+	logits.Free()
+	if c.Gradient == nil {
+		return nil
+	}
+	d = c.Gradient.To(h.p.Precision, h.m.Device) // the same elements where the precision is fp32
+	c.Gradient.Free()
+	return d
+}
+
+// guide shows the Guide a chunk, in a scope of its own.
+func (h *head) guide(c Chunk) {
 	scope := torch.OpenScope()
 	defer scope.Close()
-	if h.gradient == nil {
-		buffer.Free()
-	} else {
-		c.Gradient = buffer
-	}
 	h.p.Guide.Rows(c)
-}
-
-// addGradient adds a·b to the gradient of parameter w: in place when all are fp32, else the product is rounded to the compute
-// precision first, as autocast rounds a weight's gradient.
-func (m *Model) addGradient(w, a, b *torch.Tensor) {
-	g := w.Grad()
-	switch {
-	case g == nil:
-		product := a.MatMul(b)
-		w.SetGrad(product.To(torch.Float32, m.Device))
-	case a.DType() == torch.Float32:
-		g.AddMM_(a, b)
-	default:
-		g.Add_(a.MatMul(b))
-	}
 }

@@ -94,9 +94,9 @@ func window(m *Model, p Pass, scale float64, parts ...batch) result {
 	}
 	r := result{loss: p.LossSum.Item() / float64(targets), gradients: map[string][]float32{}}
 	for _, p := range m.Parameters() {
-		r.gradients[p.Name] = p.Tensor.Grad().MulScalar(1 / scale).Float32s()
-		p.Tensor.SetGrad(nil)
+		r.gradients[p.Name] = p.Gradient().MulScalar(1 / scale).Float32s()
 	}
+	m.ClearGradients()
 	return r
 }
 

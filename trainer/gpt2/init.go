@@ -11,6 +11,7 @@ import (
 // Init draws the weights from seed: N(0, 0.02), the projections into the residual stream N(0, 0.02/√(2·layers)), biases 0 and
 // LayerNorm weights 1 (GPT-2's scheme). The numbers are drawn on the CPU, so that every device starts alike.
 func (m *Model) Init(seed uint64) {
+	m.Changed()
 	torch.ManualSeed(torch.CPU, seed)
 	torch.NoGrad(func() {
 		for _, p := range m.params {

@@ -21,32 +21,32 @@ type Config struct {
 	ExactGELU             bool    // activation_function "gelu" in place of GPT-2's "gelu_new"
 }
 
-// Parameter is a named weight, a leaf of the autograd graph in fp32.
-type Parameter struct {
-	Name   string // Hugging Face's: transformer.h.0.attn.c_attn.weight
-	Tensor *torch.Tensor
-	Decay  bool // weight decay applies: matrices and embeddings, not biases nor LayerNorm
-}
-
 // Model holds the weights. Conv1D weights are [in, out], as in Hugging Face's files.
 type Model struct {
 	Config
 	Device torch.Device
 	// HeadRows is the most rows [V] of logits that the head holds at once; 0 chooses by the vocabulary. It changes memory and time.
 	HeadRows int
+	// Kernels are what a CPU computes with. They change time, memory and the last bits.
+	Kernels
 
-	wte, wpe *torch.Tensor // [V, C], [positions, C]
+	wte, wpe *weight // [V, C], [positions, C]
 	blocks   []block
 	lnF      layerNorm
-	params   []Parameter
+	weights
 
-	byRows bool          // every row of a product is computed by itself: of a model made by forGeneration
-	output *torch.Tensor // wte in the compute precision, [C, V]: of that, or of one that Freeze was called on
+	byRows bool // every row of a product is computed by itself: of a model made by forGeneration
 }
 
-type layerNorm struct{ weight, bias *torch.Tensor } // [C]
+// Kernels are choices that depend on the machine.
+type Kernels struct {
+	Library   torch.Library         // of linear layers in fp32
+	Attention torch.AttentionKernel // without dropout
+}
 
-type linear struct{ weight, bias *torch.Tensor } // [in, out], [out]
+type layerNorm struct{ weight, bias *weight } // [C]
+
+type linear struct{ weight, bias *weight } // [in, out], [out]
 
 // block is one transformer layer, pre-LayerNorm.
 type block struct {
@@ -59,9 +59,13 @@ type block struct {
 // New makes a model whose weights are not set: Init or Load fills them.
 func New(c Config, device torch.Device) *Model {
 	m := &Model{Config: c, Device: device}
+	if torch.HasOneDNN() {
+		m.Library = torch.OneDNN
+	}
 	C, inner := int64(c.HiddenSize), int64(c.IntermediateSize)
-	m.wte = m.parameter("transformer.wte.weight", true, int64(c.VocabSize), C)
-	m.wpe = m.parameter("transformer.wpe.weight", true, int64(c.MaxPositionEmbeddings), C)
+	m.wte = m.declare("transformer.wte.weight", true, int64(c.VocabSize), C)
+	m.wpe = m.declare("transformer.wpe.weight", true, int64(c.MaxPositionEmbeddings), C)
+	m.endStage()
 	for i := range c.NumLayers {
 		h := fmt.Sprintf("transformer.h.%d.", i)
 		m.blocks = append(m.blocks, block{
@@ -72,27 +76,21 @@ func New(c Config, device torch.Device) *Model {
 			fc:     m.linear(h+"mlp.c_fc", C, inner),
 			mlpPr:  m.linear(h+"mlp.c_proj", inner, C),
 		})
+		m.endStage()
 	}
 	m.lnF = m.layerNorm("transformer.ln_f", C)
+	m.endStage()
+	m.allocate(device)
 	return m
 }
 
-func (m *Model) parameter(name string, decay bool, shape ...int64) *torch.Tensor {
-	t := torch.Empty(shape, torch.Float32, m.Device).Detached().SetRequiresGrad(true)
-	m.params = append(m.params, Parameter{name, t, decay})
-	return t
-}
-
 func (m *Model) layerNorm(name string, size int64) layerNorm {
-	return layerNorm{m.parameter(name+".weight", false, size), m.parameter(name+".bias", false, size)}
+	return layerNorm{m.declare(name+".weight", false, size), m.declare(name+".bias", false, size)}
 }
 
 func (m *Model) linear(name string, in, out int64) linear {
-	return linear{m.parameter(name+".weight", true, in, out), m.parameter(name+".bias", false, out)}
+	return linear{m.declare(name+".weight", true, in, out), m.declare(name+".bias", false, out)}
 }
-
-// Parameters lists the weights in the order of Hugging Face's named_parameters.
-func (m *Model) Parameters() []Parameter { return m.params }
 
 // NumParameters counts the elements of all weights; the tied output counts once.
 func (c Config) NumParameters() int64 {
@@ -101,47 +99,50 @@ func (c Config) NumParameters() int64 {
 	return int64(c.VocabSize+c.MaxPositionEmbeddings)*C + int64(c.NumLayers)*perBlock + 2*C
 }
 
-// Free releases the weights.
-func (m *Model) Free() {
-	for _, p := range m.params {
-		p.Tensor.Free()
-	}
-	m.output.Free()
-}
-
-// embed: ids [B, T] int64 of the positions from first on → [B, T, C].
+// embed: ids [B, T] int64 of the positions from first on → [B, T, C] fp32, without gradients and before dropout.
 func (m *Model) embed(ids *torch.Tensor, first int64) *torch.Tensor {
 	return torch.Scoped(func() *torch.Tensor {
 		T := ids.Shape()[1]
-		positions := torch.Arange(first+T, m.Device).Narrow(0, first, T)
-		x := torch.Embedding(m.wte, ids).Add(torch.Embedding(m.wpe, positions))
-		return x.Dropout(m.Dropout)
+		return torch.Embedding(m.wte.master, ids).Add_(m.wpe.master.Narrow(0, first, T))
 	})
 }
 
-// forward: [B, T, C] → [B, T, C], the residual stream in fp32 whatever the autocast. past holds the keys and values of the
-// positions before; nil in training, where there are none.
+// embedBackward adds the gradient [B, T, C] of embed(ids, 0) to those of wte and wpe. The head has been at wte before.
+func (m *Model) embedBackward(ids, gradient *torch.Tensor) {
+	scope := torch.OpenScope()
+	defer scope.Close()
+	m.wte.gradient.AddRows_(ids, gradient)
+	if !m.accumulate {
+		m.wpe.gradient.Fill_(0)
+	}
+	m.wpe.gradient.Narrow(0, 0, ids.Shape()[1]).Add_(gradient.SumDim(0))
+}
+
+// forward: [B, T, C] → [B, T, C], the residual stream in fp32 whatever the compute precision. past holds the keys and values of
+// the positions before; nil in training, where there are none.
 func (b *block) forward(m *Model, x *torch.Tensor, past *layerCache) *torch.Tensor {
-	middle := torch.Scoped(func() *torch.Tensor { return x.Add(b.attention(m, b.ln1.forward(m, x), past)) })
+	middle := torch.Scoped(func() *torch.Tensor { return residual(x, b.attention(m, b.ln1.forward(m, x), past)) })
 	defer middle.Free()
-	return torch.Scoped(func() *torch.Tensor { return middle.Add(b.mlp(m, b.ln2.forward(m, middle))) })
+	return torch.Scoped(func() *torch.Tensor { return residual(middle, b.mlp(m, b.ln2.forward(m, middle))) })
+}
+
+// residual is x + y in fp32; where y is of fp32 too, y becomes it.
+func residual(x, y *torch.Tensor) *torch.Tensor {
+	if y.DType() == torch.Float32 {
+		return y.Add_(x)
+	}
+	return x.Add(y)
 }
 
 // attention: [B, T, C] → [B, T, C], causal, H heads of size C/H.
 func (b *block) attention(m *Model, x *torch.Tensor, past *layerCache) *torch.Tensor {
-	shape := x.Shape()
-	B, T, C, H := shape[0], shape[1], shape[2], int64(m.NumHeads)
 	qkv := b.attn.forward(m, x)
-	head := func(i int64) *torch.Tensor { // [B, T, 3C] → [B, H, T, C/H]
-		return qkv.Narrow(2, i*C, C).Reshape(B, T, H, C/H).Transpose(1, 2)
-	}
 	var y *torch.Tensor
 	if past == nil {
-		y = torch.Attention(head(0), head(1), head(2), m.Dropout, true)
+		y = torch.SelfAttention(qkv, m.NumHeads, m.Dropout, m.Attention)
 	} else {
-		y = past.attention(head(0), head(1), head(2))
+		y = past.selfAttention(qkv, m.NumHeads)
 	}
-	y = y.Transpose(1, 2).Reshape(B, T, C)
 	return b.attnPr.forward(m, y).Dropout(m.Dropout)
 }
 
@@ -159,18 +160,17 @@ func (b *block) mlp(m *Model, x *torch.Tensor) *torch.Tensor {
 	return b.mlpPr.forward(m, h).Dropout(m.Dropout)
 }
 
+// forward: [.., C] fp32 → [.., C] in the compute precision.
 func (l layerNorm) forward(m *Model, x *torch.Tensor) *torch.Tensor {
-	return torch.LayerNorm(x, l.weight, l.bias, m.LayerNormEpsilon)
+	return torch.LayerNorm(x, torch.Affine{Weight: l.weight.master, Bias: l.bias.master, WeightGradient: l.weight.gradient, BiasGradient: l.bias.gradient,
+		Accumulate: m.accumulate}, m.LayerNormEpsilon, m.precision)
 }
 
-// forward: [.., in] → [.., out]
+// forward: [.., in] → [.., out] in the compute precision.
 func (l linear) forward(m *Model, x *torch.Tensor) *torch.Tensor {
 	if m.byRows {
-		return torch.LinearRows(x, l.weight, l.bias)
+		return torch.LinearRows(x, l.weight.working, l.bias.working)
 	}
-	shape := x.Shape()
-	last := len(shape) - 1
-	y := torch.AddMM(l.bias, x.Reshape(-1, shape[last]), l.weight)
-	shape[last] = -1
-	return y.Reshape(shape...)
+	return torch.Linear(x, torch.Affine{Weight: l.weight.working, Bias: l.bias.working, WeightGradient: l.weight.gradient, BiasGradient: l.bias.gradient,
+		Accumulate: m.accumulate}, m.Library)
 }

@@ -7,7 +7,7 @@ import "frugal/torch"
 
 // Pass says how a batch goes through the model.
 type Pass struct {
-	Precision     torch.DType // compute precision under autocast; Float32 for none
+	Precision     torch.DType // of products and activations, as autocast has it; Float32 for all
 	Checkpointing bool        // keep block inputs only and recompute
 	// Seed gives the dropout seed of a stage (0 embed, 1.. blocks). It is asked again for a recomputation, and must answer alike.
 	Seed func(stage int) uint64
@@ -24,11 +24,14 @@ type Pass struct {
 func (m *Model) ForwardBackward(ids, targets *torch.Tensor, p Pass) {
 	scope := torch.OpenScope()
 	defer scope.Close()
+	m.prepare(p.Precision)
+	m.makeGradients()
 	inputs := make([]*torch.Tensor, len(m.blocks)+1) // inputs[i] enters block i; the last enters the head
 	outputs := make([]*torch.Tensor, len(m.blocks))  // with their graphs, unless checkpointing
 
-	embedded := m.stage(0, p, func() *torch.Tensor { return m.embed(ids, 0) })
-	inputs[0] = leaf(embedded)
+	embedded := leaf(m.embed(ids, 0))
+	dropped := m.stage(0, p, func() *torch.Tensor { return embedded.Dropout(m.Dropout) })
+	inputs[0] = leaf(dropped)
 	for i := range m.blocks {
 		run := func() { outputs[i] = m.runBlock(i, inputs[i], p) }
 		if p.Checkpointing {
@@ -48,7 +51,11 @@ func (m *Model) ForwardBackward(ids, targets *torch.Tensor, p Pass) {
 		}
 		gradient = backward(outputs[i], gradient, inputs[i])
 	}
-	backward(embedded, gradient, nil)
+	if m.Dropout > 0 {
+		gradient = backward(dropped, gradient, embedded)
+	}
+	m.embedBackward(ids, gradient)
+	m.accumulate = true
 }
 
 // Loss adds the batch's sum of losses to lossSum, without gradients and without dropout.
@@ -61,11 +68,8 @@ func (m *Model) Loss(ids, targets *torch.Tensor, precision torch.DType, lossSum 
 // Logits is [B, T, V] for ids [B, T] int64, without gradients and without dropout. For tests and small inputs: training
 // never holds the whole of it.
 func (m *Model) Logits(ids *torch.Tensor, precision torch.DType) *torch.Tensor {
-	return m.evaluate(ids, precision, func(x *torch.Tensor) (logits *torch.Tensor) {
-		torch.Autocast(m.Device, precision, func() {
-			logits = m.lnF.forward(m, x).MatMul(m.wte.Transpose(0, 1))
-		})
-		return logits
+	return m.evaluate(ids, precision, func(x *torch.Tensor) *torch.Tensor {
+		return m.lnF.forward(m, x).MatMul(m.wte.working.Transpose(0, 1))
 	})
 }
 
@@ -78,6 +82,7 @@ func (m *Model) evaluate(ids *torch.Tensor, precision torch.DType, f func(x *tor
 	torch.NoGrad(func() {
 		s := torch.OpenScope()
 		defer s.Close()
+		m.prepare(precision)
 		x := m.embed(ids, 0)
 		for i := range m.blocks {
 			next := m.runBlock(i, x, p)
@@ -94,26 +99,23 @@ func (m *Model) runBlock(i int, x *torch.Tensor, p Pass) *torch.Tensor {
 	return m.stage(i+1, p, func() *torch.Tensor { return m.blocks[i].forward(m, x, nil) })
 }
 
-// stage runs f under autocast with the stage's own dropout seed: recomputation and resume need no saved generator state.
-func (m *Model) stage(i int, p Pass, f func() *torch.Tensor) (y *torch.Tensor) {
+// stage runs f with the stage's own dropout seed: recomputation and resume need no saved generator state.
+func (m *Model) stage(i int, p Pass, f func() *torch.Tensor) *torch.Tensor {
 	if m.Dropout > 0 {
 		torch.ManualSeed(m.Device, p.Seed(i))
 	}
-	torch.Autocast(m.Device, p.Precision, func() { y = f() })
-	return y
+	return f()
 }
 
 // leaf is x cut off from its graph, recording what follows.
 func leaf(x *torch.Tensor) *torch.Tensor { return x.Detach().SetRequiresGrad(true) }
 
-// backward sends gradient through output's graph, frees both, and returns what arrived at input (nil: no input).
+// backward sends gradient through output's graph, frees both and input, and returns what arrived there.
 func backward(output, gradient, input *torch.Tensor) (arrived *torch.Tensor) {
 	torch.Backward([]*torch.Tensor{output}, []*torch.Tensor{gradient})
 	output.Free()
 	gradient.Free()
-	if input != nil {
-		arrived = input.Grad()
-		input.Free()
-	}
+	arrived = input.Grad()
+	input.Free()
 	return arrived
 }

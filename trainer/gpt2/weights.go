@@ -45,6 +45,7 @@ func (m *Model) LoadWeights(f *safetensors.File) error {
 	if len(problems) > 0 {
 		return errors.New(summary(problems))
 	}
+	m.Changed()
 	torch.NoGrad(func() {
 		for _, p := range m.params {
 			m.load(f, p.Tensor, names[p.Name])
