@@ -39,7 +39,7 @@ function lines({ lr = 2e-3, width = 192, steps = 1000, every = 10, total = 1000,
     const line = { event: 'train', step, epoch: step / 151, loss: !plain && step === 400 ? 'NaN' : loss, learning_rate: lr * Math.min(1, step / 40) * (0.1 + 0.9 * (1 + Math.cos(Math.PI * part)) / 2), grad_norm: 0.8 + Math.exp(-step / 60) + 0.5 * Math.abs(noise()), tokens: step * 1024, tokens_per_second: 10240 + 900 * noise(), step_seconds: took / 1000, peak_memory_bytes: 256e6, resident_memory_bytes: 240e6 + 8e6 * noise(), cpu_percent: 190 + 10 * noise() };
     if (!plain) {
       const drawn = Object.fromEntries(Object.entries(weights).map(([name, w]) => [name, Math.max(0, w + 0.15 * noise())]));
-      Object.assign(line, { loss_scale: 65536 * 2 ** Math.floor(step / 400), skipped_updates: 1, gpu_memory_allocated_bytes: 1.5e9, gpu_memory_reserved_bytes: 2.1e9, gpu_memory_used_bytes: 2.6e9, gpu_utilization: 93 + 6 * noise(), gpu_temperature_celsius: Math.round(64 + 4 * noise()), gpu_power_watts: 310 + 40 * noise(), curriculum_weights: weights, curriculum_drawn: drawn });
+      Object.assign(line, { loss_scale: 65536 * 2 ** Math.floor(step / 400), skipped_updates: 1, allocated_memory_bytes: 1.5e9, reserved_memory_bytes: 2.1e9, gpu_memory_used_bytes: 2.6e9, gpu_utilization: 93 + 6 * noise(), gpu_temperature_celsius: Math.round(64 + 4 * noise()), gpu_power_watts: 310 + 40 * noise(), curriculum_weights: weights, curriculum_drawn: drawn });
     }
     list.push({ ...line, time: at(step) });
     if (step % (every * 10) === 0) {

@@ -129,6 +129,17 @@ const char* ft_set_num_threads(int n);
 const char* ft_num_threads(int* out);
 const char* ft_cpu_capability(const char** out);
 
+// allocator.cc: memory by kind, in the order of torch.MemoryKind
+enum { ft_memory_kinds = 6 };
+typedef struct {
+  int64_t live[ft_memory_kinds], at_peak[ft_memory_kinds];
+} ft_kinds;
+const char* ft_count_as(int8_t kind, int8_t* before);
+const char* ft_memory_by_kind(ft_device device, ft_kinds* out);
+const char* ft_set_memory_limit(ft_device device, int64_t bytes);
+const char* ft_fail_allocation(int64_t n);
+const char* ft_allocations(int64_t* out);
+
 // histogram.cc
 const char* ft_histogram(const ft_tensor* tensors, size_t n, ft_tensor edges, ft_tensor* out);
 

@@ -14,6 +14,8 @@
 #include <cstring>
 #include <string>
 
+#include "ledger.h"
+
 using namespace ft;
 
 namespace {
@@ -69,14 +71,17 @@ const char* ft_device_count(int8_t type, int* out) {
 }
 
 const char* ft_memory_stats(ft_device d, ft_memory* out) {
-  FT_GUARD(auto s = allocator(d)->getDeviceStats(d.index); auto [free, total] = allocator(d)->getMemoryInfo(d.index);
+  FT_GUARD(if (on_cpu(d)) { cpu_memory(out); return nullptr; }
+           auto s = allocator(d)->getDeviceStats(d.index); auto [free, total] = allocator(d)->getMemoryInfo(d.index);
            out->allocated = s.allocated_bytes[0].current; out->allocated_peak = s.allocated_bytes[0].peak;
            out->reserved = s.reserved_bytes[0].current; out->reserved_peak = s.reserved_bytes[0].peak; out->free = free; out->total = total)
 }
 
-const char* ft_reset_peak(ft_device d) { FT_GUARD(if (!on_cpu(d)) allocator(d)->resetPeakStats(d.index)) }
+const char* ft_reset_peak(ft_device d) {
+  FT_GUARD(if (on_cpu(d)) cpu_reset_peak(); else { allocator(d)->resetPeakStats(d.index); card_reset_peak(d); })
+}
 
-const char* ft_empty_cache(ft_device d) { FT_GUARD(if (!on_cpu(d)) allocator(d)->emptyCache()) }
+const char* ft_empty_cache(ft_device d) { FT_GUARD(if (on_cpu(d)) cpu_empty_cache(); else allocator(d)->emptyCache()) }
 
 const char* ft_synchronize(ft_device d) {
   FT_GUARD(if (!on_cpu(d)) c10::impl::VirtualGuardImpl(static_cast<c10::DeviceType>(d.type)).synchronizeDevice(d.index))

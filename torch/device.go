@@ -79,27 +79,31 @@ func CUDADeviceCount() (int, error) {
 	return int(n), nil
 }
 
-// Memory is what the caching allocator of a card holds, in bytes. Free and Total are the card's own.
+// Memory is what an allocator counts, in bytes. Allocated: of living tensors, on a CPU as many as were asked for, each rounded up to
+// a multiple of 64, so that a program counts the same on every run; on a card as the caching allocator rounds. Reserved: taken from
+// the card or the system, memory kept for later tensors included. Free and Total are the card's or the machine's.
 type Memory struct {
 	Allocated, AllocatedPeak, Reserved, ReservedPeak, Free, Total int64
 }
 
-// MemoryStats reads the allocator's counters. The CPU has none: an error.
+// MemoryStats reads the counters of the device's allocator.
 func MemoryStats(d Device) (Memory, error) {
 	var m C.ft_memory
-	if d.Type == CPUType {
-		return Memory{}, errors.New("the CPU's allocator keeps no counters")
-	}
 	if e := asError(C.ft_memory_stats(d.c(), &m)); e != nil {
 		return Memory{}, e
+	}
+	if d.Type == CPUType {
+		available, total := systemMemory()
+		m.free, m.total = C.int64_t(available), C.int64_t(total)
 	}
 	return Memory{int64(m.allocated), int64(m.allocated_peak), int64(m.reserved), int64(m.reserved_peak), int64(m.free), int64(m.total)}, nil
 }
 
-// ResetPeakMemory makes the present allocation the peak. Nothing on a CPU.
+// ResetPeakMemory makes the present allocation the peak.
 func ResetPeakMemory(d Device) { check(C.ft_reset_peak(d.c())) }
 
-// EmptyCache gives unused memory of the caching allocator back to the card. Nothing on a CPU.
+// EmptyCache gives the memory that the device's allocator keeps for later tensors back to the card or the system: between phases of
+// a program that need different tensors.
 func EmptyCache(d Device) { check(C.ft_empty_cache(d.c())) }
 
 // Synchronize waits until the device has done what was asked of it. Nothing on a CPU.

@@ -6,17 +6,6 @@ import (
 	"frugal/torch"
 )
 
-func TestTheCPUNeedsNoCareOfMemory(t *testing.T) {
-	onThread(t, func() {
-		torch.EmptyCache(torch.CPU)
-		torch.ResetPeakMemory(torch.CPU)
-		torch.Synchronize(torch.CPU)
-		if _, err := torch.MemoryStats(torch.CPU); err == nil {
-			t.Error("the CPU has memory counters")
-		}
-	})
-}
-
 func TestTheNumberOfThreadsIsAsSet(t *testing.T) {
 	onThread(t, func() {
 		before := torch.NumThreads()

@@ -13,19 +13,6 @@ package torch
 */
 import "C"
 
-import "os"
-
-// UseHugePages has libtorch lay tensors of 2 MB and more in huge pages where the system has them, through its own variable, unless
-// the user has set that: reading a large matrix is then up to a quarter faster. It has to be called before the first tensor is
-// made.
-func UseHugePages() error {
-	const variable = "THP_MEM_ALLOC_ENABLE"
-	if _, set := os.LookupEnv(variable); set {
-		return nil
-	}
-	return os.Setenv(variable, "1")
-}
-
 // LinearRows is x·weight + bias for a few rows x, without gradients: [.., in], [in, out], [out] → [.., out] in weight's dtype, to
 // which x is rounded; sums are in fp32. bias may be nil. weight's rows or its columns must lie together. On a CPU each row of the
 // result has the same bits whatever the number of rows and of threads, and a single row takes little longer than reading weight;

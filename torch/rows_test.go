@@ -3,7 +3,6 @@ package torch_test
 import (
 	"fmt"
 	"math"
-	"os"
 	"testing"
 
 	"frugal/torch"
@@ -175,16 +174,4 @@ func TestAttentionOfARowDependsOnNothingBesideIt(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestHugePagesAreAskedForUnlessTheUserSaidOtherwise(t *testing.T) {
-	const variable = "THP_MEM_ALLOC_ENABLE"
-	t.Setenv(variable, "0")
-	if err := torch.UseHugePages(); err != nil || os.Getenv(variable) != "0" {
-		t.Errorf("the user's setting became %q, %v", os.Getenv(variable), err)
-	}
-	os.Unsetenv(variable) // t.Setenv puts back what was there
-	if err := torch.UseHugePages(); err != nil || os.Getenv(variable) != "1" {
-		t.Errorf("without a setting it is %q, %v", os.Getenv(variable), err)
-	}
 }

@@ -9,15 +9,13 @@ import (
 	"frugal/trainer/monitor"
 )
 
-// memoryFields are the device's and the process's memory.
+// memoryFields are the memory of the device's tensors and the process's.
 func memoryFields(device torch.Device, stats monitor.SystemStats) []monitor.Field {
 	var f []monitor.Field
 	if m, err := torch.MemoryStats(device); err == nil {
-		f = append(f, monitor.Field{Name: "gpu_memory_allocated_bytes", Value: m.Allocated},
-			monitor.Field{Name: "gpu_memory_reserved_bytes", Value: m.Reserved},
+		f = append(f, monitor.Field{Name: "allocated_memory_bytes", Value: m.Allocated},
+			monitor.Field{Name: "reserved_memory_bytes", Value: m.Reserved},
 			monitor.Field{Name: "peak_memory_bytes", Value: m.AllocatedPeak})
-	} else if peak := peakResidentBytes(); peak > 0 {
-		f = append(f, monitor.Field{Name: "peak_memory_bytes", Value: peak})
 	}
 	return append(f, stats.Fields()...)
 }

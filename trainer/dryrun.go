@@ -86,6 +86,7 @@ func (r *run) timeStep() (seconds float64, err error) {
 	for range c.GradientAccumulationSteps {
 		w.Batches = append(w.Batches, b)
 	}
+	torch.ResetPeakMemory(r.device)
 	for range 2 {
 		start := time.Now()
 		if err := r.step(w); err != nil {
@@ -116,11 +117,7 @@ func (r *run) printPlan(out io.Writer, seconds float64) error {
 		total += part.bytes
 	}
 	row("memory: sum", fmt.Sprintf("%s on %s (estimated)", size(total), r.device))
-	if r.device.Type == torch.CPUType {
-		row("memory: measured", fmt.Sprintf("%s at the peak of this process, libtorch and the preparation of the data included", size(r.peakMemory())))
-	} else {
-		row("memory: measured", fmt.Sprintf("%s at the peak of a step", size(r.peakMemory())))
-	}
+	row("memory: measured", fmt.Sprintf("%s at the peak of a step", size(r.peakMemory())))
 	row("disk", fmt.Sprintf("%s for %d checkpoints and the final model", size((12*int64(r.config.MaxCheckpoints+1)+4)*parameters), r.config.MaxCheckpoints+1))
 	row("a step", fmt.Sprintf("%.3gs, %s tokens/s", seconds, n(int64(float64(r.config.EffectiveBatchSize()*r.config.MaxPositionEmbeddings)/seconds))))
 	if d := r.distillation; d != nil && d.planned > 0 {

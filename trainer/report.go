@@ -153,11 +153,13 @@ func (e *Evaluation) String() string {
 	return s
 }
 
+// peakMemory is the most bytes that the tensors on the device took at once; 0 where its allocator does not say.
 func (r *run) peakMemory() int64 {
-	if m, err := torch.MemoryStats(r.device); err == nil {
-		return m.AllocatedPeak
+	m, err := torch.MemoryStats(r.device)
+	if err != nil {
+		return 0
 	}
-	return peakResidentBytes()
+	return m.AllocatedPeak
 }
 
 func precisionName(d torch.DType) string {

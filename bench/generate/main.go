@@ -69,9 +69,6 @@ func (b *bench) run() error {
 		}
 		counts = append(counts, n)
 	}
-	if err := torch.UseHugePages(); err != nil { // as cmd/generate does
-		return err
-	}
 	thread := torch.StartThread()
 	defer thread.Stop()
 	fmt.Printf("%d threads each, %d rounds of %d tokens after a prompt of 16, fp32, greedy.\n\n", b.threads, b.rounds, b.tokens)

@@ -51,9 +51,6 @@ func (s *session) run(ctx context.Context) error {
 // open sets the device up and opens the model. On the tensor thread.
 func (s *session) open() (err error) {
 	defer catch(&err)
-	if err := torch.UseHugePages(); err != nil {
-		return err
-	}
 	device, _, err := trainer.ChooseDevice(s.device)
 	if err != nil {
 		return &usageError{fmt.Errorf("-device: %s: %w", s.device, err)}

@@ -35,7 +35,7 @@ var chartKinds = []chart{
 	{id: "loss_scale", title: "Loss scale", label: "loss scale", tags: []string{"train/loss_scale"}, log2: true},
 	{id: "tokens_per_second", title: "Speed", label: "tokens per second", tags: []string{"train/tokens_per_second"}, smoothed: true, fromZero: true},
 	{id: "memory", title: "Memory in use", label: "memory (GB of 2³⁰ bytes)", scale: 1.0 / gib, fromZero: true,
-		tags: []string{"train/gpu_memory_allocated_bytes", "train/resident_memory_bytes"}},
+		tags: []string{"train/allocated_memory_bytes", "train/resident_memory_bytes"}},
 }
 
 // of is the chart's curve of a run, nil if there is none.

@@ -18,7 +18,7 @@ import (
 
 // ofTheMoment are the fields of metrics.jsonl that differ from run to run: clocks, speed and memory (docs/format-metrics.md).
 var ofTheMoment = []string{"time", "seconds", "tokens_per_second", "step_seconds", "peak_memory_bytes", "resident_memory_bytes", "cpu_percent",
-	"gpu_memory_allocated_bytes", "gpu_memory_reserved_bytes", "gpu_utilization"}
+	"allocated_memory_bytes", "reserved_memory_bytes", "gpu_utilization"}
 
 // results returns the train, eval and epoch lines of a metrics.jsonl without the fields of the moment. Numbers keep their
 // digits, which stand for all their bits. The lines save and run tell of sessions, of which an interrupted run has several.

@@ -42,15 +42,15 @@ var scalarTags = map[[2]string]scalarTag{
 	{"eval", "perplexity"}:    {"eval/perplexity", 1},
 	{"eval", "bits_per_byte"}: {"eval/bits_per_byte", 1},
 
-	{"train", "peak_memory_bytes"}:          {"system/peak_memory_gb", perGB},
-	{"train", "resident_memory_bytes"}:      {"system/resident_memory_gb", perGB},
-	{"train", "cpu_percent"}:                {"system/cpu_percent", 1},
-	{"train", "gpu_memory_allocated_bytes"}: {"system/gpu_memory_allocated_gb", perGB},
-	{"train", "gpu_memory_reserved_bytes"}:  {"system/gpu_memory_reserved_gb", perGB},
-	{"train", "gpu_memory_used_bytes"}:      {"system/gpu_memory_used_gb", perGB},
-	{"train", "gpu_utilization"}:            {"system/gpu_utilization", 1},
-	{"train", "gpu_temperature_celsius"}:    {"system/gpu_temperature_celsius", 1},
-	{"train", "gpu_power_watts"}:            {"system/gpu_power_watts", 1},
+	{"train", "peak_memory_bytes"}:       {"system/peak_memory_gb", perGB},
+	{"train", "resident_memory_bytes"}:   {"system/resident_memory_gb", perGB},
+	{"train", "cpu_percent"}:             {"system/cpu_percent", 1},
+	{"train", "allocated_memory_bytes"}:  {"system/allocated_memory_gb", perGB},
+	{"train", "reserved_memory_bytes"}:   {"system/reserved_memory_gb", perGB},
+	{"train", "gpu_memory_used_bytes"}:   {"system/gpu_memory_used_gb", perGB},
+	{"train", "gpu_utilization"}:         {"system/gpu_utilization", 1},
+	{"train", "gpu_temperature_celsius"}: {"system/gpu_temperature_celsius", 1},
+	{"train", "gpu_power_watts"}:         {"system/gpu_power_watts", 1},
 }
 
 type tensorBoard struct {

@@ -163,9 +163,9 @@ func TestTagsOfEachEvent(t *testing.T) {
 			{"tokens_per_second", 100}, {"text", "x"}, {"unknown", 1}}},
 			"5 train/loss=1 train/perplexity=9.5 train/epoch=0.5 train/step_seconds=2 train/tokens_per_second=100"},
 		{Record{Event: "train", Step: 5, Fields: []Field{{"peak_memory_bytes", int64(3 * gb)}, {"resident_memory_bytes", gb / 2},
-			{"gpu_memory_allocated_bytes", gb}, {"gpu_memory_reserved_bytes", 2 * gb}, {"gpu_memory_used_bytes", 3 * gb},
+			{"allocated_memory_bytes", gb}, {"reserved_memory_bytes", 2 * gb}, {"gpu_memory_used_bytes", 3 * gb},
 			{"gpu_utilization", 55}, {"gpu_temperature_celsius", 71}, {"gpu_power_watts", 250.5}, {"cpu_percent", 190.5}}},
-			"5 system/peak_memory_gb=3 system/resident_memory_gb=0.5 system/gpu_memory_allocated_gb=1 system/gpu_memory_reserved_gb=2" +
+			"5 system/peak_memory_gb=3 system/resident_memory_gb=0.5 system/allocated_memory_gb=1 system/reserved_memory_gb=2" +
 				" system/gpu_memory_used_gb=3 system/gpu_utilization=55 system/gpu_temperature_celsius=71 system/gpu_power_watts=250.5" +
 				" system/cpu_percent=190.5"},
 		{Record{Event: "train", Step: 5, Fields: []Field{{"curriculum_weights", []Field{{"fácil", 0.75}, {"hard", 0.25}}}, {"curriculum_drawn", []Field{{"fácil", int64(9)}, {"hard", int64(3)}}}}},

@@ -87,8 +87,8 @@
     { key: 'speed', title: 'Speed', unit: 'tokens/s', zero: true, format: x => format.short(x), series: [{ tag: 'train/tokens_per_second', kind: 'line' }] },
     { key: 'memory', title: 'Memory', zero: true, bytes: true, format: x => format.bytes(x), series: [
       { tag: 'train/resident_memory_bytes', label: 'resident', kind: 'plain' },
-      { tag: 'train/gpu_memory_allocated_bytes', label: 'allocated', kind: 'plain' },
-      { tag: 'train/gpu_memory_reserved_bytes', label: 'reserved', kind: 'dashes' },
+      { tag: 'train/allocated_memory_bytes', label: 'allocated', kind: 'plain' },
+      { tag: 'train/reserved_memory_bytes', label: 'reserved', kind: 'dashes' },
       { tag: 'train/gpu_memory_used_bytes', label: 'whole card', kind: 'dashes' },
       { tag: 'train/peak_memory_bytes', label: 'peak', kind: 'dashes' }] },
     { key: 'utilisation', title: 'Utilisation', zero: true, format: x => format.percent(x), series: [
