@@ -8,8 +8,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -101,12 +101,13 @@ func race(o options) error {
 	if o.drift > 0 {
 		return b.measureDrift(o.drift)
 	}
-	// What was measured before an error or a signal is shown all the same.
-	err = b.measure()
-	if b.results.empty() {
+	if err := b.measure(); err != nil {
+		if !b.results.empty() { // what was measured before an error or a signal is shown all the same
+			err = errors.Join(err, b.results.report(o.folder, ""))
+		}
 		return err
 	}
-	return cmp.Or(err, b.results.report(o.folder, o.write))
+	return b.results.report(o.folder, o.write)
 }
 
 // bench is one race.
@@ -128,7 +129,7 @@ type part struct {
 
 // parts in the order in which they run. The ceilings are measured with the steps, too: once a round.
 var parts = []part{
-	{"steps", (*bench).raceSteps}, {"evaluation", (*bench).raceEvaluation}, {"checkpoints", (*bench).raceCheckpoints},
+	{"steps", (*bench).raceSteps}, {"profile", (*bench).profileRuns}, {"evaluation", (*bench).raceEvaluation}, {"checkpoints", (*bench).raceCheckpoints},
 	{"curve", (*bench).measureCurve}, {"generation", (*bench).raceGeneration}, {"tokenizer", (*bench).raceTokenizer},
 }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"image/color"
 	"image/png"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -36,6 +37,7 @@ func madeUp() *results {
 		Evaluations: []*evaluation{{Model: "6x384-v50257-t256", Precision: "fp32", Shape: s, Ours: []float64{100}, Theirs: map[string][]float64{"PyTorch, eager": {50}, "torch.compile": {80}}}},
 		Checkpoints: []*checkpoints{{Model: "6x384-v50257-t256", Shape: s, Ways: map[string]*rates{
 			"ours": {Bytes: 36e7, Write: []float64{1, 2, 3}, Read: []float64{4}}, "disk": {Bytes: 36e7, Write: []float64{2}, Read: []float64{5}}}}},
+		Profiles:   []*profile{{"6x384-v50257-t256", "fp32", map[string]float64{"matrix products": 77.77}}},
 		Generation: "| a table |\n", Tokenizer: "a line\nanother\n"}
 	for _, n := range curveBatches {
 		p := &curvePoint{Shape: shape{6, 384, 8192, curveSequence, n}, Precision: "fp32"}
@@ -61,16 +63,17 @@ func TestTablesHaveMediansAndPairedRatios(t *testing.T) {
 		"| 6x384-v50257-t256 | ours | 360 | 2.00 (1.00–3.00) | 4.00 (4.00–4.00) |\n|  | the disk itself | 360 |",
 		"| fp32, 32 × 128 | 4,096 | 4126.0 (4126.0–4126.0) | 1007 | not told |\n",
 		"fp32: 30 ms and 1000 µs a token, every point within 0%",
+		"| 6x384-v50257-t256 fp32 | 0.0 | 0.0 | 77.8 | 0.0 |",
 		"### Generation\n\n| a table |\n",
 		"    a line\n    another\n",
-		"0.00 processors busy.",
+		"0.00 processors busy during a run.",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
 	}
 	r.Cases[0].Lanes[0].Theirs[0].Others = 1.5
-	if text := r.markdown(); !strings.Contains(text, "1.50 processors busy: too much") {
+	if text := r.markdown(); !strings.Contains(text, "1.50 processors busy during a run: too much") {
 		t.Errorf("nothing about the other work in:\n%s", text)
 	}
 }
@@ -79,6 +82,30 @@ func TestTablesOfOnePartHaveNoOther(t *testing.T) {
 	r := &results{Tokenizer: "a line"}
 	if text := r.markdown(); strings.Count(text, "###") != 1 || strings.Contains(text, "|") {
 		t.Errorf("got\n%s", text)
+	}
+}
+
+func TestSharesOfAPerfReport(t *testing.T) {
+	report := "# To display the perf.data header info\n\n" +
+		"    40.50%  |[JIT] tid 27898    |[.] 0x00007fb318d32265   |-      -\n" +
+		"     9.50%  |libtorch_cpu.so    |[.] mkl_blas_def_sgemm_kernel_0_zen\n" +
+		"    20.00%  |[kernel.kallsyms]  |[k] clear_page_erms\n" +
+		"     5.00%  |libtorch_cpu.so    |[.] at::native::(anonymous namespace)::fused_adam_kernel\n" +
+		"     2.00%  |libtorch_cpu.so    |[.] Sleef_finz_tanhf16_u10avx512f\n" +
+		"     3.00%  |libtorch_cpu.so    |[.] at::native::AVX2::reduced_float_copy_kernel\n" +
+		"    20.00%  |train              |[.] crypto/internal/fips140/sha256.blockSHANI.abi0\n"
+	got, err := sharesOf(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]float64{"matrix products": 50, "kernel": 20, "AdamW": 5, "softmax, GELU": 2, "rest of libtorch": 3, "Go, and everything else": 20}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	for _, report := range []string{"", "# a comment\n", "1.00% libc\n", "much|a|b\n"} {
+		if got, err := sharesOf(report); err == nil {
+			t.Errorf("%q: got %v, want an error", report, got)
+		}
 	}
 }
 

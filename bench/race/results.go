@@ -21,6 +21,8 @@ type results struct {
 	Evaluations []*evaluation  `json:",omitempty"`
 	Checkpoints []*checkpoints `json:",omitempty"`
 	Curve       []*curvePoint  `json:",omitempty"`
+	Profiles    []*profile     `json:",omitempty"`
+	NoProfile   string         `json:",omitempty"` // why there are none
 	Generation  string         `json:",omitempty"` // what bench/generate prints
 	Tokenizer   string         `json:",omitempty"` // what bench/tokenizer/peers.py prints
 }
@@ -57,7 +59,7 @@ func (c ceilings) of(precision string) float64 {
 }
 
 func (r *results) empty() bool {
-	return len(r.Cases)+len(r.Evaluations)+len(r.Checkpoints)+len(r.Curve)+len(r.Generation)+len(r.Tokenizer) == 0
+	return len(r.Cases)+len(r.Evaluations)+len(r.Checkpoints)+len(r.Curve)+len(r.Profiles)+len(r.NoProfile)+len(r.Generation)+len(r.Tokenizer) == 0
 }
 
 // save writes results.json.

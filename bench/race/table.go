@@ -21,15 +21,10 @@ const (
 func (r *results) markdown() string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s, %s. %d threads each.\nOurs: %s. Peers: %s.\n\n    %s\n", r.Date, r.Machine, r.Threads, r.Ours, r.Peers, r.Command)
-	fmt.Fprintf(&s, "\n%d rounds. Cells are medians, with the lowest and the highest in brackets.", r.Rounds)
-	if others := r.others(); others > quiet {
-		fmt.Fprintf(&s, " **Everything else on the machine kept up to %.2f processors busy: too much for these figures to mean anything.**", others)
-	} else {
-		fmt.Fprintf(&s, " Everything else on the machine kept up to %.2f processors busy.", others)
-	}
-	s.WriteString("\n")
+	fmt.Fprintf(&s, "\nRounds: %d. Cells are medians, with the lowest and the highest in brackets. %s\n", r.Rounds, disturbance(r.others()))
 	r.stepTables(&s)
 	r.ceilingTables(&s)
+	r.profileTable(&s)
 	r.evaluationTable(&s)
 	r.checkpointTable(&s)
 	r.curveTable(&s)
@@ -42,8 +37,19 @@ func (r *results) markdown() string {
 	return s.String()
 }
 
+// disturbance says how much else was running.
+func disturbance(others float64) string {
+	if others > quiet {
+		return fmt.Sprintf("**Everything else on the machine kept up to %.2f processors busy during a run: too much for these figures to mean anything.**", others)
+	}
+	return fmt.Sprintf("Everything else on the machine kept up to %.2f processors busy during a run.", others)
+}
+
 // stepTables are the race: a table a model.
 func (r *results) stepTables(s *strings.Builder) {
+	if len(r.blocks()) > 0 {
+		s.WriteString("\n![Tokens per second of ours and of each peer](race.png)\n")
+	}
 	described := ""
 	for _, c := range r.Cases {
 		if c.Model != described {

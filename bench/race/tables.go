@@ -110,7 +110,7 @@ func (r *results) curveTable(s *strings.Builder) {
 	if len(r.Curve) == 0 {
 		return
 	}
-	fmt.Fprintf(s, "\n### A step by its tokens\n\n%s, ours.\n\n| | tokens | a step, ms | µs a token | waiting for data |\n|---|---|---|---|---|\n", curveModel)
+	fmt.Fprintf(s, "\n### A step by its tokens\n\n%s, ours.\n\n![A token's share of a step, by the tokens in it](step-cost.png)\n\n| | tokens | a step, ms | µs a token | waiting for data |\n|---|---|---|---|---|\n", curveModel)
 	var lines []string
 	for _, precision := range r.curvePrecisions() {
 		batches, sequences := r.curves(precision)
