@@ -46,15 +46,10 @@ native: libtorch ## tests of what stands on libtorch
 collector: libtorch ## the tests of torch and trainer again, shorter, under a busy collector
 	GODEBUG=cgocheck=1 GOGC=1 go test -count=1 -short $(filter frugal/torch% frugal/trainer%,$(NATIVE))
 
-# The peers are Python's: pip install torch==2.11.0 numpy safetensors transformers==5.23.0 tokenizers==0.23.3 tiktoken==0.14.0, and PYTHON names
-# the python3 that has them. bench/README.md explains the figures.
-bench: libtorch ## speed and memory beside PyTorch's and Hugging Face's, where PYTHON has them
-	@if $(PYTHON) -c 'import tokenizers, tiktoken' 2>/dev/null; then $(PYTHON) bench/tokenizer/peers.py corpus/pt; \
-		else echo '$(PYTHON) has no tokenizers and tiktoken: no race of tokenizers'; fi
-	@if $(PYTHON) -c 'import torch, numpy, safetensors' 2>/dev/null; then go run ./bench/train -python $(PYTHON) -rounds 3; \
-		else echo '$(PYTHON) has no torch, numpy and safetensors: no race of training'; fi
-	@if $(PYTHON) -c 'import torch, transformers' 2>/dev/null; then go run ./bench/generate -python $(PYTHON); \
-		else echo '$(PYTHON) has no torch and transformers: no race of generation'; fi
+# The peers are Python's: where PYTHON lacks them, they are installed into a virtual environment, .cache/race-venv. bench/README.md explains the
+# figures. RACE='-rounds 1 -models 6x384-v8192-t256', for example, makes it shorter: all of it takes some hours.
+bench: libtorch ## speed and memory beside PyTorch's and Hugging Face's, everything raced
+	go run ./bench/race -python $(PYTHON) $(RACE)
 	go run ./bench/monitoring
 
 # Before anything is downloaded. Without a compiler Go would turn cgo off and complain of what is missing then.

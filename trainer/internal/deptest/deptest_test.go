@@ -66,7 +66,7 @@ var arrows = map[string]row{
 	"bench/tokenizer":          {"trainer/tokenizer", "the tokenizer beside others"},
 	"bench/generate":           {"torch trainer trainer/gpt2", "a model's generation beside Hugging Face's"},
 	"bench/distill":            {"torch trainer trainer/gpt2 trainer/distill", "it runs the program, and computes what a cache loses"},
-	"bench/train":              {"", "it runs the program beside PyTorch's, as a user would"},
+	"bench/race":               {"", "it runs the program beside others, as a user would"},
 	"bench/monitoring":         {"", "it runs the program with and without an audience"},
 }
 

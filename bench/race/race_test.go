@@ -1,6 +1,6 @@
 package main
 
-// What the comparison itself computes. The comparison needs Python and a quiet machine, and is no test.
+// What the race itself computes. The race needs Python and a quiet machine, and is no test.
 
 import (
 	"encoding/binary"
@@ -72,29 +72,34 @@ func TestOverlayKeepsWhatItDoesNotName(t *testing.T) {
 }
 
 func TestCompare(t *testing.T) {
-	curve := func(losses ...float64) (r result) {
+	curve := func(losses ...float64) (r run) {
 		for _, l := range losses {
 			r.steps = append(r.steps, step{Loss: l, GradNorm: 1})
 		}
 		return r
 	}
-	otherNorm := curve(8, 4)
+	otherNorm, noNorm := curve(8, 4), curve(8, 4)
 	otherNorm.steps[1].GradNorm = 1.01
+	noNorm.steps[0].GradNorm, noNorm.steps[1].GradNorm = 0, 0
 	ours := curve(8, 4)
 	for name, c := range map[string]struct {
-		peer    result
-		largest float64
-		want    string // "": equal enough
+		peer     run
+		compiled bool
+		largest  float64
+		want     string // "": equal enough
 	}{
-		"equal":                           {curve(8, 4), 0, ""},
-		"a later loss within tolerance":   {curve(8, 4.00002), 5e-6, ""},
-		"a later loss beyond it":          {curve(8, 4.0002), 0, "step 2"},
-		"a first loss as far as a later":  {curve(8.00004, 4), 0, "step 1"},
-		"not a number":                    {curve(math.NaN(), 4), 0, "step 1"},
-		"norms of the gradients differ":   {otherNorm, 0, "step 2"},
-		"both, of which the first counts": {curve(9, 5), 0, "step 1"},
+		"equal":                           {curve(8, 4), false, 0, ""},
+		"a later loss within tolerance":   {curve(8, 4.00002), false, 5e-6, ""},
+		"a later loss beyond it":          {curve(8, 4.0002), false, 0, "step 2"},
+		"a first loss as far as a later":  {curve(8.00004, 4), false, 0, "step 1"},
+		"the same of what is compiled":    {curve(8.00004, 4), true, 5e-6, ""},
+		"compiled, and beyond that":       {curve(8.0004, 4), true, 0, "step 1"},
+		"not a number":                    {curve(math.NaN(), 4), false, 0, "step 1"},
+		"norms of the gradients differ":   {otherNorm, false, 0, "step 2"},
+		"norms that are not told":         {noNorm, false, 0, ""},
+		"both, of which the first counts": {curve(9, 5), false, 0, "step 1"},
 	} {
-		largest, err := compare(ours, c.peer, "fp32")
+		largest, err := compare(ours, c.peer, "fp32", c.compiled)
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -106,28 +111,42 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-func TestReadStepsTakesTrainLinesOnly(t *testing.T) {
+func TestReadEventsTakesOneEventOnly(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "metrics.jsonl")
 	lines := `{"event":"run","step":0,"loss":"none"}
-{"event":"train","step":1,"loss":10.5,"grad_norm":2,"step_seconds":0.5,"time":"2026-01-02T15:04:05.678Z"}
+{"event":"train","step":1,"loss":10.5,"grad_norm":2,"step_seconds":0.5,"peak_memory_bytes":3000000,"time":"2026-01-02T15:04:05.678Z"}
 {"event":"train","step":2,"loss":10.25,"grad_norm":3,"step_seconds":0.25,"time":"2026-01-02T15:04:06.123456+00:00"}
 `
 	if err := os.WriteFile(file, []byte(lines), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	steps, err := readSteps(file)
+	steps, err := readEvents[step](file, "train")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(steps) != 2 || steps[1].Loss != 10.25 || steps[1].GradNorm != 3 || steps[0].Seconds != 0.5 ||
+	if len(steps) != 2 || steps[1].Loss != 10.25 || steps[1].GradNorm != 3 || steps[0].Seconds != 0.5 || steps[0].Peak != 3e6 ||
 		math.Abs(steps[1].Time.Sub(steps[0].Time).Seconds()-0.445456) > 1e-9 {
 		t.Errorf("got %+v", steps)
 	}
 	if err := os.WriteFile(file, []byte(lines+`{"event":"train","step":3,"loss":"NaN"}`), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readSteps(file); err == nil || !strings.Contains(err.Error(), "line 4") {
+	if _, err := readEvents[step](file, "train"); err == nil || !strings.Contains(err.Error(), "line 4") {
 		t.Errorf("error %v, want one about line 4", err)
+	}
+}
+
+func TestSummariseLeavesOutTheFirstSteps(t *testing.T) {
+	share := func(x float64) *float64 { return &x }
+	told := run{steps: []step{{Seconds: 90, Waited: share(80)}, {Seconds: 2, Waited: share(0.5)}, {Seconds: 4, Waited: share(0.25)}, {Seconds: 2, Waited: share(0.25), Peak: 7e6}}}
+	told.summarise(100, 1)
+	if told.Speed != 50 || told.Counted != 7 || told.Waited == nil || *told.Waited != 0.125 {
+		t.Errorf("got %+v", told)
+	}
+	silent := run{steps: []step{{Seconds: 1, Waited: share(1)}, {Seconds: 2}}}
+	silent.summarise(100, 0)
+	if silent.Waited != nil {
+		t.Errorf("a step did not tell what it waited, but the run waited %v", *silent.Waited)
 	}
 }
 
@@ -142,26 +161,6 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-func TestTableHasMediansAndPairedRatios(t *testing.T) {
-	b := &bench{options: options{rounds: 3, steps: 8, dropped: 2, threads: 2, models: "demo", precisions: "fp32"}}
-	run := func(speed, others float64) result {
-		return result{speed: speed, memory: 100, firstStep: 2, others: others}
-	}
-	c := &testCase{model: models[1], precision: "fp32", decided: decided{Layers: 4, Width: 192, Heads: 3, VocabSize: 257, BatchSize: 8, Positions: 128},
-		ours: []result{run(10, 0), run(30, 0), run(40, 0)}, peer: []result{run(10, 0), run(20, 0), run(80, 0)}}
-	b.cases = []*testCase{c}
-	text := b.markdown("a processor")
-	for _, want := range []string{"| demo fp32 | tokens per second | 30 | 20 | 1.00 (0.50–1.50) |", "demo: 4 layers of width 192, 3 heads, 257 tokens, batch 8 × 128. ", "a processor", "-rounds 3 -steps 8", "0.00 processors busy."} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in:\n%s", want, text)
-		}
-	}
-	c.peer[0].others = 1.5
-	if text := b.markdown("a processor"); !strings.Contains(text, "1.50 processors busy: too much") {
-		t.Errorf("nothing about the other work in:\n%s", text)
-	}
-}
-
 func TestReplaceBetweenMarkers(t *testing.T) {
 	got, err := replaceBetweenMarkers([]byte("above\n"+beginMarker+"old\n"+endMarker+"below\n"), "new\n")
 	if want := "above\n" + beginMarker + "new\n" + endMarker + "below\n"; err != nil || string(got) != want {
@@ -170,6 +169,21 @@ func TestReplaceBetweenMarkers(t *testing.T) {
 	for _, document := range []string{"", beginMarker, endMarker + beginMarker} {
 		if _, err := replaceBetweenMarkers([]byte(document), "new\n"); err == nil {
 			t.Errorf("%q was taken", document)
+		}
+	}
+}
+
+func TestLoadSeconds(t *testing.T) {
+	const fresh = "2026-01-02T15:04:05.100Z INFO    precision: fp32 (it says so)\n2026-01-02T15:04:05.150Z INFO    tokenizer: 257 tokens\n" +
+		"2026-01-02T15:04:05.200Z INFO    model: 1 parameter\n"
+	const resumed = "2026-01-02T16:00:00.000Z INFO    precision: fp32 (it says so)\n2026-01-02T16:00:01.050Z INFO    tokenizer: 257 tokens\n" +
+		"2026-01-02T16:00:02.000Z INFO    model: 1 parameter\n2026-01-02T16:00:02.500Z INFO    resume: going on from there, step 3\n"
+	if got, err := loadSeconds(fresh + resumed); err != nil || math.Abs(got-1.5) > 1e-9 {
+		t.Errorf("got %v, %v, want 1 s of verifying and 0.5 s of restoring", got, err)
+	}
+	for name, log := range map[string]string{"one session": fresh, "nothing resumed": fresh + fresh, "no line": ""} {
+		if got, err := loadSeconds(log); err == nil {
+			t.Errorf("%s: got %v, want an error", name, got)
 		}
 	}
 }

@@ -1,33 +1,27 @@
 #!/usr/bin/env python3
-"""The peer: a GPT-2 trained the way nanoGPT trains one, in plain eager PyTorch. bench/train runs it beside our trainer.
+"""The peer: a GPT-2 trained the way nanoGPT trains one, in plain PyTorch, eager or compiled. bench/race runs it beside our trainer.
 
-    pip install torch==2.11.0 numpy safetensors
-    python3 bench/train/nanogpt_like.py versions
-    python3 bench/train/nanogpt_like.py init SETTINGS DIR           # random weights, as a Hugging Face directory
-    python3 bench/train/nanogpt_like.py train SETTINGS ROWS OUTPUT  # from those in init_from; metrics.jsonl, ckpt.pt
+    python3 bench/race/nanogpt_like.py init SETTINGS DIR                # random weights, as a Hugging Face directory
+    python3 bench/race/nanogpt_like.py train SETTINGS ROWS OUTPUT MODE  # from those in init_from; writes metrics.jsonl
+    python3 bench/race/nanogpt_like.py evaluate SETTINGS ROWS MODE      # the mean loss of all rows, twice; prints JSON
 
-SETTINGS is the JSON file that our trainer is given as its configuration; the keys mean the same here. ROWS holds uint16
-token ids, max_position_embeddings to a row, rows in the order in which they are trained on, batch_size to a step.
+MODE is eager, or a mode of torch.compile: default or max-autotune. SETTINGS is the JSON file that our trainer is given as its
+configuration; the keys mean the same here. ROWS holds uint16 token ids, max_position_embeddings to a row, rows in the order
+in which they are trained on, batch_size to a step.
 """
 import contextlib
 import datetime
 import json
 import math
 import pathlib
-import platform
 import sys
 import time
 
-try:
-    import numpy
-    import safetensors.torch
-    import torch
-    import torch.nn as nn
-    import torch.nn.functional as F
-except ModuleNotFoundError as e:
-    sys.exit(f"{sys.executable} has no module {e.name}: python3 -m pip install torch==2.11.0 numpy safetensors")
-if not torch.__version__.startswith("2.11."):
-    sys.exit(f"{sys.executable} has torch {torch.__version__}; want our libtorch's version: python3 -m pip install torch==2.11.0")
+import numpy
+import safetensors.torch
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
 
 
 class Attention(nn.Module):
@@ -143,44 +137,64 @@ def batch(rows, step, s):
     return ids, targets
 
 
-def train(s, rows_file, output):
+def start(s, rows_file, mode):
+    """The model with the first weights, what to call it by, the rows, and the context that the forward pass runs in."""
     torch.set_num_threads(s["threads"])
-    output = pathlib.Path(output)
-    output.mkdir(parents=True, exist_ok=True)
     rows = numpy.memmap(rows_file, dtype=numpy.uint16, mode="r").reshape(-1, s["max_position_embeddings"])
     model = GPT(s)
     load(model, s["init_from"])
+    forward = model if mode == "eager" else torch.compile(model, mode=mode)
+    autocast = torch.autocast("cpu", dtype=torch.bfloat16) if s["precision"] == "bf16" else contextlib.nullcontext()
+    return model, forward, rows, autocast
+
+
+def train(s, rows_file, output, mode):
+    output = pathlib.Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    model, forward, rows, autocast = start(s, rows_file, mode)
     optimizer = optimizer_of(model, s)
-    bf16 = s["precision"] == "bf16"
-    autocast = torch.autocast("cpu", dtype=torch.bfloat16) if bf16 else contextlib.nullcontext()
     with (output / "metrics.jsonl").open("w") as metrics:
-        start = time.perf_counter()
+        begin = time.perf_counter()
         for step in range(s["max_steps"]):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, s)
             ids, targets = batch(rows, step, s)
             with autocast:
-                loss = model(ids, targets)
+                loss = forward(ids, targets)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), s["max_grad_norm"])
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             line = dict(event="train", step=step + 1, loss=loss.item(), grad_norm=norm.item())
             now = time.perf_counter()
-            line |= dict(step_seconds=now - start, time=datetime.datetime.now(datetime.timezone.utc).isoformat())
-            start = now
+            line |= dict(step_seconds=now - begin, time=datetime.datetime.now(datetime.timezone.utc).isoformat())
+            begin = now
             print(json.dumps(line), file=metrics, flush=True)
-    torch.save(dict(model=model.state_dict(), optimizer=optimizer.state_dict()), output / "ckpt.pt")
+
+
+def evaluate(s, rows_file, mode):
+    """The second pass is the one that is timed: the first compiles and warms up. Whole batches only, as the caller sees to."""
+    model, forward, rows, autocast = start(s, rows_file, mode)
+    model.eval()
+    with torch.inference_mode():
+        for _ in range(2):
+            begin = time.perf_counter()
+            losses = []
+            for step in range(len(rows) // s["batch_size"]):
+                with autocast:
+                    losses.append(forward(*batch(rows, step, s)).item())
+            seconds = time.perf_counter() - begin
+    print(json.dumps(dict(loss=sum(losses) / len(losses), tokens=rows.size, seconds=seconds)))
 
 
 def main():
     match sys.argv[1:]:
-        case ["versions"]:
-            print(json.dumps(dict(python=platform.python_version(), torch=torch.__version__)))
         case ["init", settings, directory]:
             init(json.loads(pathlib.Path(settings).read_text()), directory)
-        case ["train", settings, rows, output]:
-            train(json.loads(pathlib.Path(settings).read_text()), rows, output)
+        case ["train", settings, rows, output, mode]:
+            train(json.loads(pathlib.Path(settings).read_text()), rows, output, mode)
+        case ["evaluate", settings, rows, mode]:
+            evaluate(json.loads(pathlib.Path(settings).read_text()), rows, mode)
         case _:
             sys.exit(__doc__)
 

@@ -1,0 +1,100 @@
+package main
+
+// The race itself: in each round every peer runs once, and ours right before it.
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+func (b *bench) raceSteps() error {
+	for _, c := range b.cases {
+		b.results.Cases = append(b.results.Cases, b.newCaseResults(c))
+	}
+	for round := range b.rounds {
+		if err := b.measureCeilings(); err != nil {
+			return err
+		}
+		for i, c := range b.cases {
+			for _, l := range b.results.Cases[i].Lanes {
+				if l.Problem != "" {
+					continue
+				}
+				if err := b.raceLane(c, l); err != nil {
+					return err
+				}
+				b.sayLane(round, c, l)
+			}
+			if err := b.results.save(b.folder); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *bench) newCaseResults(c *testCase) *caseResults {
+	r := &caseResults{Model: c.name, Shape: c.shape, Precision: c.precision}
+	for name := range strings.SplitSeq(b.peers, ",") {
+		p, err := peerOf(name)
+		if err != nil {
+			panic(err) // prepare has looked at the names
+		}
+		r.Lanes = append(r.Lanes, &lane{Peer: p.name, Title: p.title, Compiled: p.compiled})
+	}
+	return r
+}
+
+// raceLane runs ours, then the peer. A peer that fails, or that does not do the same, is out; ours must not fail.
+func (b *bench) raceLane(c *testCase, l *lane) error {
+	p, err := peerOf(l.Peer)
+	if err != nil {
+		return err
+	}
+	ours, err := b.runOurs(c)
+	if err != nil {
+		return fmt.Errorf("%v: ours: %w", c, err)
+	}
+	theirs, err := b.runPeer(c, p)
+	if b.ctx.Err() != nil {
+		return b.ctx.Err()
+	}
+	if err != nil {
+		l.Problem = err.Error()
+		return nil
+	}
+	difference, err := compare(ours, theirs, c.precision, p.compiled)
+	if err != nil {
+		l.Problem = "does not do the same: " + err.Error()
+		return nil
+	}
+	l.Ours, l.Theirs, l.Difference = append(l.Ours, ours), append(l.Theirs, theirs), max(l.Difference, difference)
+	return nil
+}
+
+func (b *bench) sayLane(round int, c *testCase, l *lane) {
+	if l.Problem != "" {
+		b.say("round %d of %d, %v: %s is out: %s", round+1, b.rounds, c, l.Title, l.Problem)
+		return
+	}
+	n := len(l.Ours) - 1
+	b.say("round %d of %d, %v: ours %v; %s %v; ratio %.2f, losses equal within %.0e", round+1, b.rounds, c, l.Ours[n], l.Title, l.Theirs[n],
+		l.Ours[n].Speed/l.Theirs[n].Speed, l.Difference)
+}
+
+// measureCeilings adds a measurement of what the machine can do.
+func (b *bench) measureCeilings() error {
+	answer, err := b.output(b.command(nil, b.python, machine, "ceilings", strconv.Itoa(b.threads)))
+	if err != nil {
+		return err
+	}
+	var c ceilings
+	if err := json.Unmarshal(answer, &c); err != nil {
+		return fmt.Errorf("%s: %w", machine, err)
+	}
+	b.results.Ceilings = append(b.results.Ceilings, c)
+	b.say("ceilings: fp32 %.0f GFLOP/s by MKL, %.0f by oneDNN; bf16 %.0f; memory %.1f GB/s read, %.1f triad", c.MKL, c.OneDNN, c.BF16, c.Read, c.Triad)
+	return nil
+}
