@@ -74,13 +74,13 @@ func (g *gpt2) step(rows, length int64) {
 	x := torch.Full([]int64{rows * length, g.width}, 0.5, torch.Float32, torch.CPU)
 	for _, w := range g.blocks {
 		x = torch.Scoped(func() *torch.Tensor {
-			qkv := torch.AddMM(w[3], torch.LayerNorm(x, w[0], w[1], 1e-5), w[2]).Reshape(rows, length, 3*g.width)
-			part := func(i int64) *torch.Tensor {
-				return qkv.Narrow(2, i*g.width, g.width).Reshape(rows, length, g.width/32, 32).Transpose(1, 2)
+			norm := func(x, weight, bias *torch.Tensor) *torch.Tensor {
+				return torch.LayerNorm(x, torch.Affine{Weight: weight, Bias: bias}, 1e-5, torch.Float32)
 			}
-			attention := torch.Attention(part(0), part(1), part(2), 0, true).Transpose(1, 2).Reshape(rows*length, g.width)
+			qkv := torch.AddMM(w[3], norm(x, w[0], w[1]), w[2]).Reshape(rows, length, 3*g.width)
+			attention := torch.SelfAttention(qkv, int(g.width/32), 0, torch.Composed).Reshape(rows*length, g.width)
 			x := x.Add(attention)
-			return x.Add(torch.AddMM(w[9], torch.AddMM(w[7], torch.LayerNorm(x, w[4], w[5], 1e-5), w[6]).GELUTanh(), w[8]))
+			return x.Add(torch.AddMM(w[9], torch.AddMM(w[7], norm(x, w[4], w[5]), w[6]).GELUTanh(), w[8]))
 		})
 	}
 	x.MatMul(g.head).LogSoftmax(-1, torch.Float32).Sum().Backward()

@@ -139,7 +139,9 @@ func TestArithmetic(t *testing.T) {
 		{"Embedding", func() *torch.Tensor {
 			return torch.Embedding(values(1, 2, 3, 4).Reshape(2, 2), torch.FromInt64s([]int64{1, 0}, []int64{1, 2}, torch.CPU))
 		}, []float32{3, 4, 1, 2}},
-		{"LayerNorm", func() *torch.Tensor { return torch.LayerNorm(values(1, 3), torch.Affine{Weight: values(2, 2), Bias: values(10, 10)}, 0, torch.Float32) }, []float32{8, 12}},
+		{"LayerNorm", func() *torch.Tensor {
+			return torch.LayerNorm(values(1, 3), torch.Affine{Weight: values(2, 2), Bias: values(10, 10)}, 0, torch.Float32)
+		}, []float32{8, 12}},
 		{"GELU", func() *torch.Tensor { return values(1).GELU() }, []float32{0.8413447}},
 		{"GELUTanh", func() *torch.Tensor { return values(1).GELUTanh() }, []float32{0.841192}},
 		{"SelfAttention's first position sees itself alone", func() *torch.Tensor {

@@ -26,7 +26,10 @@ type paramGroup struct {
 }
 
 func newOptimizer(c *config.TrainingConfig, m *gpt2.Model) *optimizer {
-	zeros := func() *torch.Tensor { return torch.Zeros(m.Weights().Shape(), torch.Float32, m.Device).Detached() }
+	zeros := func() (t *torch.Tensor) {
+		torch.CountAs(torch.MemoryOptimizer, func() { t = torch.Zeros(m.Weights().Shape(), torch.Float32, m.Device).Detached() })
+		return t
+	}
 	o := &optimizer{model: m, maxNorm: c.MaxGradNorm, expAvg: zeros(), expAvgSq: zeros(), views: make(map[string]*torch.Tensor),
 		norm: torch.Zeros(nil, torch.Float32, m.Device).Detached()}
 	for _, decay := range []bool{true, false} {

@@ -89,7 +89,7 @@ func (w *weights) endStage() {
 }
 
 func (w *weights) allocate(device torch.Device) {
-	w.masters = torch.Zeros([]int64{w.length}, torch.Float32, device).Detached()
+	torch.CountAs(torch.MemoryWeights, func() { w.masters = torch.Zeros([]int64{w.length}, torch.Float32, device).Detached() })
 	for i := range w.params {
 		p := &w.params[i]
 		p.weight.master = p.weight.view(w.masters)
@@ -145,7 +145,7 @@ func (w *weights) round(precision torch.DType) {
 		w.freeRounded()
 	}
 	if w.rounded == nil {
-		w.rounded = torch.Empty([]int64{w.length}, precision, w.masters.Device()).Detached()
+		torch.CountAs(torch.MemoryWeights, func() { w.rounded = torch.Empty([]int64{w.length}, precision, w.masters.Device()).Detached() })
 		for _, p := range w.params {
 			p.weight.rounded = p.weight.view(w.rounded)
 		}
@@ -162,7 +162,7 @@ func (w *weights) makeGradients() {
 	if w.gradients != nil {
 		return
 	}
-	w.gradients = torch.Zeros([]int64{w.length}, torch.Float32, w.masters.Device()).Detached()
+	torch.CountAs(torch.MemoryGradients, func() { w.gradients = torch.Zeros([]int64{w.length}, torch.Float32, w.masters.Device()).Detached() })
 	for _, p := range w.params {
 		p.weight.gradient = p.weight.view(w.gradients)
 	}
@@ -179,7 +179,7 @@ func (w *weights) freeze(precision torch.DType, keep []*weight) {
 		p := &w.params[i]
 		kept := p.weight.rounded
 		if slices.Contains(keep, p.weight) {
-			kept = torch.Scoped(func() *torch.Tensor { return p.weight.master.Clone() }).Detached()
+			torch.CountAs(torch.MemoryWeights, func() { kept = torch.Scoped(p.weight.master.Clone).Detached() })
 		}
 		p.weight.master.Free()
 		p.weight.master, p.Tensor = nil, kept

@@ -22,6 +22,10 @@ type Pass struct {
 // ForwardBackward adds the batch's gradients to the parameters' and its sum of losses to p.LossSum. ids and targets are int64
 // [B, T]; a target of -1 is none. Losses are computed in fp32 (next-token cross entropy).
 func (m *Model) ForwardBackward(ids, targets *torch.Tensor, p Pass) {
+	torch.CountAs(torch.MemoryActivations, func() { m.forwardBackward(ids, targets, p) })
+}
+
+func (m *Model) forwardBackward(ids, targets *torch.Tensor, p Pass) {
 	scope := torch.OpenScope()
 	defer scope.Close()
 	m.prepare(p.Precision)
@@ -42,7 +46,8 @@ func (m *Model) ForwardBackward(ids, targets *torch.Tensor, p Pass) {
 		inputs[i+1] = leaf(outputs[i])
 	}
 
-	gradient := m.headLoss(inputs[len(m.blocks)], targets, p)
+	var gradient *torch.Tensor
+	torch.CountAs(torch.MemoryHead, func() { gradient = m.headLoss(inputs[len(m.blocks)], targets, p) })
 	inputs[len(m.blocks)].Free()
 	for i := len(m.blocks) - 1; i >= 0; i-- {
 		if p.Checkpointing {
@@ -60,8 +65,11 @@ func (m *Model) ForwardBackward(ids, targets *torch.Tensor, p Pass) {
 
 // Loss adds the batch's sum of losses to lossSum, without gradients and without dropout.
 func (m *Model) Loss(ids, targets *torch.Tensor, precision torch.DType, lossSum *torch.Tensor) {
-	m.evaluate(ids, precision, func(x *torch.Tensor) *torch.Tensor {
-		return m.headLoss(x, targets, Pass{Precision: precision, LossSum: lossSum})
+	torch.CountAs(torch.MemoryActivations, func() {
+		m.evaluate(ids, precision, func(x *torch.Tensor) *torch.Tensor {
+			torch.CountAs(torch.MemoryHead, func() { m.headLoss(x, targets, Pass{Precision: precision, LossSum: lossSum}) })
+			return nil
+		})
 	})
 }
 
