@@ -348,7 +348,7 @@ const char* ft_cross_entropy(ft_tensor logits_, ft_tensor targets_, ft_tensor we
     Entropy e{logits.const_data_ptr(), gradient.defined() ? gradient.mutable_data_ptr() : nullptr, in_place, targets.const_data_ptr<int64_t>(),
               losses.mutable_data_ptr<float>(), logits.size(1), gradient.defined() ? get(weight_).item<float>() : 0};
     int64_t highest = targets.numel() > 0 ? targets.max().item<int64_t>() : 0;
-    TORCH_CHECK_INDEX(highest < e.classes, "target ", highest, " is out of bounds of ", e.classes, " classes");
+    TORCH_CHECK_INDEX(highest < e.classes, "target ", highest, " is out of range of ", e.classes, " classes");
     auto run = FT_DISPATCH(logits.scalar_type(), [&] { return entropy<T>(); });
     at::parallel_for(0, targets.numel(), 1, [&](int64_t from, int64_t to) { run(e, from, to); });
     double sum = 0;
@@ -370,7 +370,7 @@ const char* ft_add_rows_(ft_tensor sums_, ft_tensor ids_, ft_tensor rows_) {
     ids = ids.contiguous();
     rows = rows.contiguous();
     for (int64_t i = 0; i < ids.numel(); i++) {
-      TORCH_CHECK_INDEX(ids.const_data_ptr<int64_t>()[i] >= 0 && ids.const_data_ptr<int64_t>()[i] < sums.size(0), "id ", ids.const_data_ptr<int64_t>()[i], " is out of bounds");
+      TORCH_CHECK_INDEX(ids.const_data_ptr<int64_t>()[i] >= 0 && ids.const_data_ptr<int64_t>()[i] < sums.size(0), "id ", ids.const_data_ptr<int64_t>()[i], " is out of range");
     }
     auto run = add_rows<float>();
     int64_t width = sums.size(1), blocks = (width + kColumns - 1) / kColumns;

@@ -50,6 +50,9 @@ func (r *run) dryRun(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := r.chooseKernels(); err != nil {
+		return err
+	}
 	seconds, err := r.timeStep()
 	if s := r.interrupted(); s != nil {
 		return s

@@ -195,6 +195,9 @@ func (r *run) begin() (complete bool, err error) {
 			return true, nil
 		}
 	}
+	if err := r.chooseKernels(); err != nil {
+		return false, err
+	}
 	if err := r.store.Supersede(resumeStep); err != nil {
 		return false, &OutputError{fmt.Errorf("output_dir: %w", err)}
 	}

@@ -25,6 +25,8 @@ type progress struct {
 	EvaluationDue  bool  `json:"evaluation_due"`  // a signal came before the evaluation of this step
 	SamplesDue     bool  `json:"samples_due"`     // or before its samples
 
+	Kernels kernelNames `json:"kernels"`
+
 	Drawn         []int64 `json:"drawn,omitempty"`          // rows by curriculum stage
 	IntervalDrawn []int64 `json:"interval_drawn,omitempty"` // of them those since the last logged loss
 

@@ -30,6 +30,8 @@ type TrainingConfig struct {
 	FP16                  bool    `mapstructure:"fp16"`
 	Precision             string  `mapstructure:"precision"` // wins over fp16; see ResolvePrecision
 	GradientCheckpointing bool    `mapstructure:"gradient_checkpointing"`
+	Linear                string  `mapstructure:"linear"`    // auto, onednn or blas
+	Attention             string  `mapstructure:"attention"` // auto, flash or composed
 	CPUOffload            Offload `mapstructure:"cpu_offload"`
 	MemoryBudgetGB        float64 `mapstructure:"memory_budget_gb"` // 0: none
 

@@ -63,6 +63,8 @@ var keys = []key{
 	{"fp16", boolean{}, true, "Mixed precision where precision is auto: fp16 on a CUDA card, bf16 on a CPU that has bf16 instructions, otherwise fp32. false: fp32."},
 	{"precision", word{"auto", "fp32", "fp16", "bf16"}, "auto", "Precision of the arithmetic; weights stay in fp32. Wins over fp16. fp16 works on a CPU but is far slower there."},
 	{"gradient_checkpointing", boolean{}, true, "Recompute a block's activations in the backward pass instead of keeping them: much less memory, some more time, the same losses."},
+	{"linear", word{"auto", "onednn", "blas"}, "auto", "Library of linear layers in fp32 on a CPU; their weights' gradients come from blas. auto: the faster one, measured when the run starts; its resumes keep it. The last bits differ."},
+	{"attention", word{"auto", "flash", "composed"}, "auto", "Attention on a CPU. flash: block by block, little memory; composed: all scores at once, faster for short rows. auto: the faster one, measured when the run starts; its resumes keep it. With dropout it is composed."},
 	{"cpu_offload", word{string(OffloadOff), string(OffloadOptimizer), string(OffloadFull)}, string(OffloadOff), "true: master weights and optimizer moments stay in the host's memory; full: the blocks' weights as well."},
 	{"memory_budget_gb", between(0, 1e6), 0.0, "Choose batch size, accumulation, checkpointing and offload so that training fits in this many GiB at the same effective batch size. 0: do not choose."},
 
