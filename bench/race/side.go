@@ -87,16 +87,14 @@ func (b *bench) runOurs(c *testCase) (run, error) {
 	return b.undisturbed(func() (run, error) { return b.time(c, "ours", b.command(nil, b.train(), "-config", c.settings)) })
 }
 
-// runPeer trains a case by a peer. The workers that compile for it are not its processes' children at the end, so that it cannot be told
-// what else was running.
+// runPeer trains a case by a peer.
 func (b *bench) runPeer(c *testCase, p peer) (run, error) {
-	return b.undisturbed(func() (run, error) {
-		r, err := b.time(c, p.name, b.command(p.environment(c), b.python, p.arguments(c)...))
-		if p.compiled {
-			r.Others = 0
-		}
-		return r, err
-	})
+	return b.undisturbed(func() (run, error) { return b.timePeer(c, p) })
+}
+
+// timePeer is one run of a peer, whatever else was running.
+func (b *bench) timePeer(c *testCase, p peer) (run, error) {
+	return b.time(c, p.name, b.command(p.environment(c), b.python, p.arguments(c)...))
 }
 
 // undisturbed repeats a run that had to share the machine.
