@@ -73,6 +73,9 @@ func TestTablesHaveMediansAndPairedRatios(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
 	}
+	if n := strings.Count(text, "| fp32, 1 × 128 |"); n != 1 {
+		t.Errorf("the point that both curves have is in %d times:\n%s", n, text)
+	}
 	if strings.Contains(text, "not yet run") {
 		t.Errorf("a peer that has not run is in:\n%s", text)
 	}
