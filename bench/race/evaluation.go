@@ -68,7 +68,7 @@ func (b *bench) evaluateRound(c *testCase, e *evaluation) error {
 			return fmt.Errorf("%s: %w", p.script, err)
 		}
 		difference := relative(theirs.Loss, ours[0].Loss)
-		if !(difference <= tolerances[c.precision].compiled.loss) {
+		if !(difference <= tolerances[c.precision].later.loss) {
 			return fmt.Errorf("%s evaluates to a loss of %.6f, we to %.6f", p.title, theirs.Loss, ours[0].Loss)
 		}
 		e.Difference = max(e.Difference, difference)

@@ -102,6 +102,9 @@ func race(o options) error {
 		return b.measureDrift(o.drift)
 	}
 	if err := b.measure(); err != nil {
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
 		if !b.results.empty() { // what was measured before an error or a signal is shown all the same
 			err = errors.Join(err, b.results.report(o.folder, ""))
 		}

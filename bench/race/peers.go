@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,10 +57,15 @@ func peerOf(name string) (peer, error) {
 	return p, nil
 }
 
-// environment is what a run of the peer has beside everybody's. What is compiled for a case and a peer is kept for its next round.
+// environment is what a run of the peer has beside everybody's. What is compiled for a case and a peer is kept for its next run,
+// which then needs no processes to compile with: they would run beside the steps.
 func (p peer) environment(c *testCase) (list []string) {
 	if p.compiled {
-		list = append(list, "TORCHINDUCTOR_CACHE_DIR="+filepath.Join(c.folder, "compiled-"+p.name))
+		kept := filepath.Join(c.folder, "compiled-"+p.name)
+		list = append(list, "TORCHINDUCTOR_CACHE_DIR="+kept)
+		if _, err := os.Stat(kept); err == nil {
+			list = append(list, "TORCHINDUCTOR_COMPILE_THREADS=1")
+		}
 	}
 	if p.kept {
 		list = append(list, keepFreed)

@@ -120,7 +120,11 @@ func (c *caseResults) draw(canvas draw.Canvas, left, top, width vg.Length) {
 	for i, l := range c.Lanes {
 		y := top - barPitch*vg.Length(i+1)
 		if len(l.Theirs) == 0 {
-			write(canvas, vg.Point{X: left + 4, Y: y - barHeight + 3}, "out of the race", plain(fontSize-1, otherInk))
+			why := "not run"
+			if l.Problem != "" {
+				why = "out of the race"
+			}
+			write(canvas, vg.Point{X: left + 4, Y: y - barHeight + 3}, why, plain(fontSize-1, otherInk))
 			continue
 		}
 		ink := peerInk

@@ -38,7 +38,8 @@ type caseResults struct {
 // lane is a peer's runs, each with the run of ours before it.
 type lane struct {
 	Peer, Title  string
-	Compiled     bool `json:",omitempty"`
+	Compiled     bool    `json:",omitempty"`
+	FirstStart   float64 `json:",omitempty"` // of what is compiled: seconds to the end of the first step with nothing compiled yet
 	Ours, Theirs []run
 	Difference   float64 // the largest relative difference of two losses
 	Problem      string  `json:",omitempty"` // why there are no more runs: it failed, or its losses are not ours

@@ -3,6 +3,8 @@ package main
 // What a model's name says, and what follows of it.
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -57,6 +59,13 @@ func TestPeerNames(t *testing.T) {
 	c := &testCase{folder: "f", settings: "s", rows: "r"}
 	if env := p.environment(c); len(env) != 2 || env[1] != keepFreed {
 		t.Errorf("environment %q", env)
+	}
+	c.folder = t.TempDir()
+	if err := os.Mkdir(filepath.Join(c.folder, "compiled-compile+kept"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if env := p.environment(c); len(env) != 3 || env[1] != "TORCHINDUCTOR_COMPILE_THREADS=1" {
+		t.Errorf("with everything compiled, environment %q", env)
 	}
 	if plain, err := peerOf("eager"); err != nil || plain.kept || len(plain.environment(c)) != 0 {
 		t.Errorf("got %+v, %v", plain, err)

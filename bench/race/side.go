@@ -45,11 +45,11 @@ func (r run) String() string {
 type tolerance struct{ loss, gradNorm float64 }
 
 // tolerances by precision. The first step starts from the same weights and must agree more closely, in bf16 so closely that a side
-// which computes in fp32 is found out where operations are rounded one by one, which compiled ones are not. Later the weights
-// differ by what was rounded differently in earlier steps.
-var tolerances = map[string]struct{ first, later, compiled tolerance }{
-	"fp32": {first: tolerance{2e-6, 2e-5}, later: tolerance{1e-5, 1e-4}, compiled: tolerance{1e-5, 1e-4}},
-	"bf16": {first: tolerance{5e-6, 1e-4}, later: tolerance{3e-4, 1e-2}, compiled: tolerance{1e-3, 2e-2}},
+// which computes in fp32 is found out; but compiled operations are not rounded one by one. Later the weights differ by what was
+// rounded differently in earlier steps.
+var tolerances = map[string]struct{ first, later tolerance }{
+	"fp32": {tolerance{2e-6, 2e-5}, tolerance{1e-5, 1e-4}},
+	"bf16": {tolerance{5e-6, 1e-4}, tolerance{3e-4, 1e-2}},
 }
 
 // quiet is how many processors may be busy with something else for a run to count. Threads that wait for each other suffer
@@ -87,16 +87,14 @@ func (b *bench) runOurs(c *testCase) (run, error) {
 	return b.undisturbed(func() (run, error) { return b.time(c, "ours", b.command(nil, b.train(), "-config", c.settings)) })
 }
 
-// runPeer trains a case by a peer. The workers that compile for it are not its processes' children at the end, so that it cannot be told
-// what else was running.
+// runPeer trains a case by a peer.
 func (b *bench) runPeer(c *testCase, p peer) (run, error) {
-	return b.undisturbed(func() (run, error) {
-		r, err := b.time(c, p.name, b.command(p.environment(c), b.python, p.arguments(c)...))
-		if p.compiled {
-			r.Others = 0
-		}
-		return r, err
-	})
+	return b.undisturbed(func() (run, error) { return b.timePeer(c, p) })
+}
+
+// timePeer is one run of a peer, whatever else was running.
+func (b *bench) timePeer(c *testCase, p peer) (run, error) {
+	return b.time(c, p.name, b.command(p.environment(c), b.python, p.arguments(c)...))
 }
 
 // undisturbed repeats a run that had to share the machine.
@@ -181,11 +179,8 @@ func compare(ours, peer run, precision string, compiled bool) (largest float64, 
 	all := tolerances[precision]
 	for i, o := range ours.steps {
 		allowed := all.later
-		if i == 0 {
+		if i == 0 && !compiled {
 			allowed = all.first
-		}
-		if compiled {
-			allowed = all.compiled
 		}
 		p := peer.steps[i]
 		loss, norm := relative(o.Loss, p.Loss), 0.0

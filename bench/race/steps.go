@@ -53,6 +53,18 @@ func (b *bench) raceLane(c *testCase, l *lane) error {
 	if err != nil {
 		return err
 	}
+	if p.compiled && l.FirstStart == 0 { // a run that compiles, out of the race but for its start
+		compiling, err := b.timePeer(c, p)
+		if b.ctx.Err() != nil {
+			return b.ctx.Err()
+		}
+		if err != nil {
+			l.Problem = err.Error()
+			return nil
+		}
+		l.FirstStart = compiling.FirstStep
+		b.say("%v: %s compiled: first step after %.0f s", c, l.Title, l.FirstStart)
+	}
 	ours, err := b.runOurs(c)
 	if err != nil {
 		return fmt.Errorf("%v: ours: %w", c, err)

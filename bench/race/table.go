@@ -87,6 +87,9 @@ func (r *results) stepRows(s *strings.Builder, c *caseResults) {
 	}
 	for _, l := range c.Lanes {
 		if len(l.Theirs) == 0 {
+			if l.Problem == "" { // interrupted before its turn
+				continue
+			}
 			fmt.Fprintf(s, "| | %s | %s | | | | | |\n", l.Title, oneCell(l.Problem))
 			continue
 		}
@@ -99,16 +102,13 @@ func (r *results) stepRows(s *strings.Builder, c *caseResults) {
 	}
 }
 
-// firstStep of a lane: what is compiled has its first round told apart.
+// firstStep of a lane: for what is compiled, with everything compiled before, and the first time.
 func (l *lane) firstStep() string {
-	all := of(l.Theirs, firstStep)
-	switch {
-	case !l.Compiled:
-		return fmt.Sprintf("%.1f", median(all))
-	case len(all) == 1:
-		return fmt.Sprintf("–; %.0f the first time", all[0])
+	text := fmt.Sprintf("%.1f", median(of(l.Theirs, firstStep)))
+	if l.Compiled {
+		text += fmt.Sprintf("; %.0f the first time", l.FirstStart)
 	}
-	return fmt.Sprintf("%.1f; %.0f the first time", median(all[1:]), all[0])
+	return text
 }
 
 // share of the ceiling that runs reached, by the medians of both.

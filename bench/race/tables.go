@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -114,12 +115,16 @@ func (r *results) curveTable(s *strings.Builder) {
 	var lines []string
 	for _, precision := range r.curvePrecisions() {
 		batches, sequences := r.curves(precision)
-		for _, list := range [][]*curvePoint{batches, sequences} {
-			for _, p := range list {
-				step := spreadOf(p.step())
-				fmt.Fprintf(s, "| %s, %d × %d | %s | %.1f (%.1f–%.1f) | %.0f | %s |\n", precision, p.Shape.Batch, p.Shape.Sequence, thousands(float64(p.Shape.tokens())),
-					1e3*step.median, 1e3*step.low, 1e3*step.high, 1e6*step.median/float64(p.Shape.tokens()), waited(p.Runs))
+		points := batches
+		for _, p := range sequences {
+			if !slices.Contains(batches, p) { // one row of the batches' length is both
+				points = append(points, p)
 			}
+		}
+		for _, p := range points {
+			step := spreadOf(p.step())
+			fmt.Fprintf(s, "| %s, %d × %d | %s | %.1f (%.1f–%.1f) | %.0f | %s |\n", precision, p.Shape.Batch, p.Shape.Sequence, thousands(float64(p.Shape.tokens())),
+				1e3*step.median, 1e3*step.low, 1e3*step.high, 1e6*step.median/float64(p.Shape.tokens()), waited(p.Runs))
 		}
 		if len(batches) > 2 {
 			l := fit(batches)
