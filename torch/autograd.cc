@@ -1,7 +1,6 @@
-// Gradients: the backward pass, gradient mode, autocast. The last two are states of the OS thread.
+// Gradients: the backward pass, and gradient mode, which is a state of the OS thread.
 #include "guard.h"
 
-#include <ATen/autocast_mode.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -41,20 +40,4 @@ const char* ft_backward(const ft_tensor* outputs, const ft_tensor* grads, size_t
 
 const char* ft_grad_mode(int on, int* before) {
   FT_GUARD(*before = c10::GradMode::is_enabled(); c10::GradMode::set_enabled(on != 0))
-}
-
-const char* ft_autocast_enter(int8_t device_type, int on, int8_t dtype, ft_autocast* before) {
-  FT_GUARD(auto d = static_cast<at::DeviceType>(device_type); before->enabled = at::autocast::is_autocast_enabled(d);
-           before->dtype = static_cast<int8_t>(at::autocast::get_autocast_dtype(d));
-           before->cache = at::autocast::is_autocast_cache_enabled(); at::autocast::increment_nesting();
-           at::autocast::set_autocast_enabled(d, on != 0); at::autocast::set_autocast_cache_enabled(true);
-           if (on) at::autocast::set_autocast_dtype(d, static_cast<at::ScalarType>(dtype)))
-}
-
-// The cache of casted weights is emptied on the way out: a weight casted without gradients must never serve with them.
-const char* ft_autocast_leave(int8_t device_type, const ft_autocast* before) {
-  FT_GUARD(auto d = static_cast<at::DeviceType>(device_type); at::autocast::decrement_nesting(); at::autocast::clear_cache();
-           at::autocast::set_autocast_enabled(d, before->enabled != 0);
-           at::autocast::set_autocast_dtype(d, static_cast<at::ScalarType>(before->dtype));
-           at::autocast::set_autocast_cache_enabled(before->cache != 0))
 }

@@ -1,6 +1,6 @@
 package torch
 
-// Gradients: the backward pass, gradient mode and autocast as closures, so that a panic restores them.
+// Gradients: the backward pass, and gradient mode as closures, so that a panic restores it.
 
 /*
 #include "binding.h"
@@ -14,10 +14,6 @@ package torch
 #cgo nocallback ft_backward
 #cgo noescape ft_grad_mode
 #cgo nocallback ft_grad_mode
-#cgo noescape ft_autocast_enter
-#cgo nocallback ft_autocast_enter
-#cgo noescape ft_autocast_leave
-#cgo nocallback ft_autocast_leave
 */
 import "C"
 
@@ -71,18 +67,5 @@ func withGradMode(on C.int, f func()) {
 	var before, ignored C.int
 	check(C.ft_grad_mode(on, &before))
 	defer func() { check(C.ft_grad_mode(before, &ignored)) }()
-	f()
-}
-
-// Autocast runs f with autocast to dtype on the device's type; Float32 runs it without autocast. The cache of cast weights
-// does not outlive it.
-func Autocast(device Device, dtype DType, f func()) {
-	var before C.ft_autocast
-	on := C.int(1)
-	if dtype == Float32 {
-		on = 0
-	}
-	check(C.ft_autocast_enter(C.int8_t(device.Type), on, C.int8_t(dtype), &before))
-	defer func() { check(C.ft_autocast_leave(C.int8_t(device.Type), &before)) }()
 	f()
 }

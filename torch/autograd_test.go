@@ -38,7 +38,6 @@ func TestModesEndWithTheirFunction(t *testing.T) {
 	onThread(t, func() {
 		w := values(1).SetRequiresGrad(true).Reshape(1, 1)
 		recorded := func() bool { return w.MulScalar(2).RequiresGrad() }
-		dtype := func() torch.DType { return w.MatMul(w).DType() }
 		torch.NoGrad(func() {
 			if recorded() {
 				t.Error("NoGrad records")
@@ -52,42 +51,9 @@ func TestModesEndWithTheirFunction(t *testing.T) {
 				t.Error("EnableGrad stays on")
 			}
 		})
-		torch.Autocast(torch.CPU, torch.BFloat16, func() {
-			if dtype() != torch.BFloat16 {
-				t.Errorf("autocast to bfloat16 gives %s", dtype())
-			}
-			torch.Autocast(torch.CPU, torch.Float16, func() {
-				if dtype() != torch.Float16 {
-					t.Errorf("autocast to float16 gives %s", dtype())
-				}
-			})
-			torch.Autocast(torch.CPU, torch.Float32, func() {
-				if dtype() != torch.Float32 {
-					t.Errorf("autocast to float32 gives %s", dtype())
-				}
-			})
-			if dtype() != torch.BFloat16 {
-				t.Errorf("after an inner autocast: %s", dtype())
-			}
-		})
-		for _, f := range []func(func()){torch.NoGrad, func(f func()) { torch.Autocast(torch.CPU, torch.BFloat16, f) }} {
-			caught(t, func() { f(func() { values(1, 2).Add(values(1, 2, 3)) }) })
-			if !recorded() || dtype() != torch.Float32 {
-				t.Errorf("after a panic: recorded %v, dtype %s", recorded(), dtype())
-			}
-		}
-	})
-}
-
-// A weight cast without gradients must not serve from autocast's cache where gradients are wanted.
-func TestAutocastForgetsWeightsCastWithoutGradients(t *testing.T) {
-	onThread(t, func() {
-		w := torch.Full([]int64{2, 2}, 1, torch.Float32, torch.CPU).SetRequiresGrad(true)
-		x := torch.Full([]int64{2, 2}, 1, torch.Float32, torch.CPU)
-		torch.NoGrad(func() { torch.Autocast(torch.CPU, torch.BFloat16, func() { x.MatMul(w) }) })
-		torch.Autocast(torch.CPU, torch.BFloat16, func() { x.MatMul(w).SumTo(torch.Float32).Backward() })
-		if g := w.Grad(); g == nil || g.DType() != torch.Float32 || g.Sum().Item() != 8 {
-			t.Errorf("gradient %v", g)
+		caught(t, func() { torch.NoGrad(func() { values(1, 2).Add(values(1, 2, 3)) }) })
+		if !recorded() {
+			t.Error("after a panic NoGrad is still there")
 		}
 	})
 }

@@ -100,12 +100,6 @@ const char* ft_grad(ft_tensor t, ft_tensor* out);
 const char* ft_set_grad(ft_tensor t, ft_tensor grad);
 const char* ft_backward(const ft_tensor* outputs, const ft_tensor* grads, size_t n);
 const char* ft_grad_mode(int on, int* before);
-typedef struct {
-  int enabled, cache;
-  int8_t dtype;
-} ft_autocast;
-const char* ft_autocast_enter(int8_t device_type, int on, int8_t dtype, ft_autocast* before);
-const char* ft_autocast_leave(int8_t device_type, const ft_autocast* before);
 
 // optim.cc
 const char* ft_fused_adamw_(const ft_tensor* params, const ft_tensor* grads, const ft_tensor* exp_avgs, const ft_tensor* exp_avg_sqs, size_t n,

@@ -96,22 +96,6 @@ func TestASeedDecidesWhatIsDrawnCUDA(t *testing.T) {
 	})
 }
 
-func TestAutocastCUDA(t *testing.T) {
-	onCUDA(t, func(card torch.Device) {
-		w := torch.Full([]int64{64, 64}, 0.5, torch.Float32, card).SetRequiresGrad(true)
-		torch.Autocast(card, torch.Float16, func() {
-			y := w.MatMul(w)
-			if y.DType() != torch.Float16 {
-				t.Errorf("the product is %s", y.DType())
-			}
-			y.SumTo(torch.Float32).Backward()
-		})
-		if g := w.Grad(); g.DType() != torch.Float32 || math.Abs(g.Sum().Item()-64*64*64) > 1 {
-			t.Errorf("gradient %v, sum %v", g, g.Sum().Item())
-		}
-	})
-}
-
 func TestAnUpdateWithLossScalingCUDA(t *testing.T) {
 	onCUDA(t, func(card torch.Device) {
 		update := func(d torch.Device, g float32) (p []float32, steps, scale float64) {

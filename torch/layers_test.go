@@ -283,7 +283,9 @@ func TestAddRowsAddsWhatComesTwice(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		for _, id := range []int64{-1, 3} {
-			if e := caught(t, func() { sums.AddRows_(torch.FromInt64s([]int64{id}, []int64{1}, torch.CPU), values(1, 2).Reshape(1, 2)) }); e.Kind != torch.ShapeError {
+			if e := caught(t, func() {
+				sums.AddRows_(torch.FromInt64s([]int64{id}, []int64{1}, torch.CPU), values(1, 2).Reshape(1, 2))
+			}); e.Kind != torch.ShapeError {
 				t.Errorf("id %d: %v", id, e)
 			}
 		}

@@ -1,8 +1,7 @@
-// Package torch binds the part of libtorch 2.11 that a trainer needs: tensors, autograd, autocast, fused AdamW, the loss-scaling
-// kernels, devices. It knows nothing of language models.
+// Package torch binds the part of libtorch 2.11 that a trainer needs: tensors, autograd, layers, fused AdamW, loss scaling, devices. It knows nothing of language models.
 //
 // Rules. Operations on tensors panic with *Error; what depends on the world (loading, devices) returns an error. All tensor
-// work runs on one locked OS thread (Thread), because gradient mode, autocast and OpenMP's pool belong to the thread. A tensor
+// work runs on one locked OS thread (Thread), because gradient mode and OpenMP's pool belong to the thread. A tensor
 // belongs to the innermost open Scope and is freed with it, or earlier by Free; no finalizer exists, so nothing the garbage
 // collector does can free a tensor that libtorch is using. Where a name means the same in gotorch, it is the same here.
 package torch

@@ -19,7 +19,7 @@ import (
 // What a GPT-2's training as frugal does it calls in libtorch, by the names in frugal/torch, each there or not in gotorch.
 var wanted = []string{
 	"Embedding", "LayerNorm", "GELU", "LogSoftmax", "Attention", "MatMul", "AddMM", "Dropout", "Gather", "Narrow",
-	"NoGrad", "EnableGrad", "Autocast", "FusedAdamW_", "GlobalNorm", "AMPUnscale_", "AMPUpdateScale_", "BFloat16", "MemoryStats",
+	"NoGrad", "EnableGrad", "FusedAdamW_", "Norm", "AMPUpdateScale_", "BFloat16", "MemoryStats",
 }
 
 func missingOperations() {
