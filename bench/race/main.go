@@ -143,20 +143,38 @@ func partNames() (names []string) {
 	return names
 }
 
-// prepare checks what was asked for, finds the interpreter, builds our programs and makes the input of every case.
-func (b *bench) prepare() error {
-	if _, err := os.Stat(nanoGPT); err != nil {
-		return fmt.Errorf("run it from the repository's root: %w", err)
-	}
-	for name := range strings.SplitSeq(b.parts, ",") {
+// check says what of the command line cannot be, before anything is built or installed.
+func (o *options) check() error {
+	for name := range strings.SplitSeq(o.parts, ",") {
 		if !slices.Contains(partNames(), name) {
 			return fmt.Errorf("-parts: no part %q: want some of %s", name, strings.Join(partNames(), ", "))
 		}
 	}
-	for name := range strings.SplitSeq(b.peers, ",") {
+	for name := range strings.SplitSeq(o.peers, ",") {
 		if _, err := peerOf(name); err != nil {
 			return fmt.Errorf("-peers: %w", err)
 		}
+	}
+	for name := range strings.SplitSeq(o.models, ",") {
+		if _, err := parseShape(name); err != nil {
+			return fmt.Errorf("-models: %w", err)
+		}
+	}
+	for precision := range strings.SplitSeq(o.precisions, ",") {
+		if _, ok := tolerances[precision]; !ok {
+			return fmt.Errorf("-precisions: no precision %q: want fp32 or bf16", precision)
+		}
+	}
+	return nil
+}
+
+// prepare finds the interpreter, builds our programs and makes the input of every case.
+func (b *bench) prepare() error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	if _, err := os.Stat(nanoGPT); err != nil {
+		return fmt.Errorf("run it from the repository's root: %w", err)
 	}
 	versions, err := b.findPeers()
 	if err != nil {

@@ -88,3 +88,22 @@ func TestPeerNames(t *testing.T) {
 		}
 	}
 }
+
+func TestTheCommandLineIsCheckedFirst(t *testing.T) {
+	good := options{parts: "steps,curve", peers: defaultPeers, models: defaultModels, precisions: "fp32,bf16"}
+	if err := good.check(); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*options){
+		"-parts":      func(o *options) { o.parts = "steps,laps" },
+		"-peers":      func(o *options) { o.peers = "" },
+		"-models":     func(o *options) { o.models = "6x384-v50257-t256,demo" },
+		"-precisions": func(o *options) { o.precisions = "fp16" },
+	} {
+		o := good
+		spoil(&o)
+		if err := o.check(); err == nil || !strings.HasPrefix(err.Error(), name+": ") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}

@@ -32,22 +32,35 @@ func (b *bench) findPeers() (versions string, err error) {
 	if err != nil {
 		return "", err
 	}
-	missing := missingFrom(found)
-	if len(missing) == 0 {
-		return describePeers(found), nil
-	}
-	b.say("%s has not %s: making a virtual environment in %s", b.python, strings.Join(missing, ", "), b.venv)
-	if err := b.makeVenv(); err != nil {
-		return "", err
-	}
-	b.python = filepath.Join(b.venv, "bin", "python")
-	if found, err = b.askVersions(b.python); err != nil {
-		return "", err
-	}
 	if missing := missingFrom(found); len(missing) > 0 {
-		return "", fmt.Errorf("%s still lacks %s: remove %s, and it will be made anew", b.python, strings.Join(missing, ", "), b.venv)
+		if found, err = b.useVenv(missing); err != nil {
+			return "", err
+		}
 	}
 	return describePeers(found), nil
+}
+
+// useVenv makes the environment's the interpreter, and the environment where it is absent or incomplete.
+func (b *bench) useVenv(missing []string) (found map[string]string, err error) {
+	inside := filepath.Join(b.venv, "bin", "python")
+	if _, err := os.Stat(inside); err == nil {
+		if found, err = b.askVersions(inside); err == nil && len(missingFrom(found)) == 0 {
+			b.python = inside
+			return found, nil
+		}
+	}
+	b.say("%s lacks %s: installing into the virtual environment %s", b.python, strings.Join(missing, ", "), b.venv)
+	if err := b.makeVenv(); err != nil {
+		return nil, err
+	}
+	b.python = inside
+	if found, err = b.askVersions(inside); err != nil {
+		return nil, err
+	}
+	if missing := missingFrom(found); len(missing) > 0 {
+		return nil, fmt.Errorf("%s still lacks %s: remove %s, and it will be made anew", inside, strings.Join(missing, ", "), b.venv)
+	}
+	return found, nil
 }
 
 // makeVenv makes the environment, or completes it, and shows what pip says.

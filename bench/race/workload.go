@@ -63,10 +63,7 @@ func (b *bench) defaults(c *testCase) map[string]any {
 func (b *bench) newCase(name, precision string, steps int) (*testCase, error) {
 	s, err := parseShape(name)
 	if err != nil {
-		return nil, fmt.Errorf("-models: %w", err)
-	}
-	if _, ok := tolerances[precision]; !ok {
-		return nil, fmt.Errorf("-precisions: no precision %q: want fp32 or bf16", precision)
+		return nil, err
 	}
 	c := &testCase{name: name, shape: s, precision: precision, steps: steps}
 	if c.folder, err = os.MkdirTemp(b.scratch, name+"-"+precision+"-"); err != nil {
