@@ -1,4 +1,5 @@
-// Package torch binds the part of libtorch 2.11 that a trainer needs: tensors, autograd, layers, fused AdamW, loss scaling, devices. It knows nothing of language models.
+// Package torch binds the part of libtorch 2.11 that a trainer needs: tensors, autograd, layers, fused AdamW, loss scaling,
+// devices. It knows nothing of language models.
 //
 // Rules. Operations on tensors panic with *Error; what depends on the world (loading, devices) returns an error. All tensor
 // work runs on one locked OS thread (Thread), because gradient mode and OpenMP's pool belong to the thread. A tensor
