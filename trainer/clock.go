@@ -25,6 +25,7 @@ type stopwatch struct {
 	start, epochStart time.Time
 	step, tokens      int64 // step of the last lap, tokens since then
 	excluded          time.Duration
+	waited            time.Duration // for data, since the last lap
 }
 
 func newStopwatch(step int64) *stopwatch {
@@ -36,8 +37,15 @@ func newStopwatch(step int64) *stopwatch {
 func (s *stopwatch) lap(step int64) (seconds float64, steps int64) {
 	now := time.Now()
 	seconds, steps = (now.Sub(s.start) - s.excluded).Seconds(), step-s.step
-	s.start, s.step, s.excluded = now, step, 0
+	s.start, s.step, s.excluded, s.waited = now, step, 0, 0
 	return seconds, steps
+}
+
+// wait counts the time that f takes as waiting for data.
+func (s *stopwatch) wait(f func()) {
+	start := time.Now()
+	f()
+	s.waited += time.Since(start)
 }
 
 func (s *stopwatch) exclude(d time.Duration) { s.excluded += d }

@@ -53,7 +53,7 @@ func (r *run) chooseLibrary(tokens int, matters bool) {
 	default:
 		library, c := r.model.MeasureLibrary(tokens)
 		name = nameOf(libraries, library)
-		why = fmt.Sprintf("a block's and the head's products take %s, by blas %s", milliseconds(c.Usual), milliseconds(c.Other))
+		why = fmt.Sprintf("some products of a block and the head take %s, by blas %s", milliseconds(c.Usual), milliseconds(c.Other))
 	}
 	r.model.Library, r.done.Kernels.Linear = libraries[name], name
 	if matters && r.precision == torch.Float32 {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 
+	"frugal/trainer/data"
 	"frugal/trainer/monitor"
 )
 
@@ -30,7 +31,9 @@ func (r *run) train(ctx context.Context) error {
 	}
 
 	for r.done.Step < r.totalSteps {
-		window, err := windows.next()
+		var window *data.Window
+		var err error
+		r.clock.wait(func() { window, err = windows.next() })
 		if err != nil {
 			return err
 		}
@@ -92,6 +95,7 @@ func (r *run) log() (err error) {
 		return err
 	}
 	interval := r.done.Interval
+	waited := r.clock.waited.Seconds()
 	seconds, steps := r.clock.lap(r.done.Step)
 	f := []monitor.Field{
 		{Name: "epoch", Value: float64(r.done.Step) / float64(r.data.WindowsPerEpoch())},
@@ -107,7 +111,8 @@ func (r *run) log() (err error) {
 	f = append(f, monitor.Field{Name: "tokens", Value: r.done.Tokens})
 	if seconds > 0 {
 		f = append(f, monitor.Field{Name: "tokens_per_second", Value: float64(r.clock.tokens) / seconds},
-			monitor.Field{Name: "step_seconds", Value: seconds / float64(steps)})
+			monitor.Field{Name: "step_seconds", Value: seconds / float64(steps)},
+			monitor.Field{Name: "data_wait_seconds", Value: waited / float64(steps)})
 	}
 	f = append(f, r.curriculum.fields(&r.done)...)
 	f = append(f, memoryFields(r.device, r.stats)...)

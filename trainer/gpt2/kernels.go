@@ -14,13 +14,15 @@ type Choice struct{ Usual, Other time.Duration }
 // better says whether the other way is faster by a tenth: less can be chance, and would make two runs differ for nothing.
 func (c Choice) better() bool { return c.Other < c.Usual*9/10 }
 
+// What is measured is a part of a step, so that the start of a run is not delayed by more than some tenths of a second.
 const (
-	measuredTurns  = 5    // of each way, in turn; the fastest counts
-	measuredTokens = 2048 // at most, so that the measurement is short
+	measuredTurns   = 2 // of each way, in turn, after one that does not count; the fastest counts
+	measuredTokens  = 512
+	measuredClasses = 8192 // of the head's
 )
 
-// MeasureLibrary times the products of a block and of the head, without the gradients of weights, for a batch of so many tokens in
-// fp32: OneDNN, which is usual where there is one, and BLAS. Only for a CPU.
+// MeasureLibrary times the products of a block and of the head, without the gradients of weights, for a part of a batch of so many
+// tokens in fp32: OneDNN, which is usual where there is one, and BLAS. Only for a CPU.
 func (m *Model) MeasureLibrary(tokens int) (torch.Library, Choice) {
 	scope := torch.OpenScope()
 	defer scope.Close()
@@ -29,11 +31,12 @@ func (m *Model) MeasureLibrary(tokens int) (torch.Library, Choice) {
 	n := int64(min(tokens, measuredTokens))
 	pass := func(library torch.Library) func() {
 		return func() {
+			scope := torch.OpenScope()
+			defer scope.Close()
 			for _, w := range []*weight{b.attn.weight, b.attnPr.weight, b.fc.weight, b.mlpPr.weight} {
 				both(n, w.master, library)
 			}
-			wte := m.wte.master.Transpose(0, 1)
-			both(min(n, m.ChunkRows()), wte, library)
+			both(n, m.wte.master.Narrow(0, 0, int64(min(m.VocabSize, measuredClasses))).Transpose(0, 1), library)
 		}
 	}
 	var c Choice
