@@ -12,7 +12,7 @@ const char* ft_fused_adamw_(const ft_tensor* params, const ft_tensor* grads, con
                             ft_tensor step, ft_tensor lr, double beta1, double beta2, double weight_decay, double eps, ft_tensor grad_scale,
                             ft_tensor found_inf) {
   FT_GUARD(std::optional<at::Tensor> scale, inf; if (grad_scale != nullptr) scale = get(grad_scale); if (found_inf != nullptr) inf = get(found_inf);
-           get(step).add_(1);
+           if (get(step).is_cpu()) ++*get(step).mutable_data_ptr<float>(); else get(step).add_(1);
            at::_fused_adamw_(list(params, n), list(grads, n), list(exp_avgs, n), list(exp_avg_sqs, n), {}, std::vector<at::Tensor>(n, get(step)), get(lr),
                              beta1, beta2, weight_decay, eps, /*amsgrad=*/false, /*maximize=*/false, scale, inf);
            if (inf) get(step).sub_(*inf))

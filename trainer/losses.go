@@ -14,29 +14,25 @@ import (
 // windowLosses are sums over one window: of cross entropies and, with a teacher, of its part.
 type windowLosses struct{ task, distilled *torch.Tensor }
 
-// windowLosses are the sums that a window begins with. A plain window adds to the run's own, unless only the update shows whether
-// it counts.
+// windowLosses are the sums that a window begins with.
 func (r *run) windowLosses() (w windowLosses) {
-	w.task = r.lossSum
-	if r.scaler != nil || r.distillation != nil {
-		w.task = torch.Zeros(nil, torch.Float64, r.device)
-	}
+	w.task = torch.Zeros(nil, torch.Float64, r.device)
 	if r.distillation != nil {
 		w.distilled = torch.Zeros(nil, torch.Float64, r.device)
 	}
 	return w
 }
 
-// countLosses adds a window's to the run's.
-func (r *run) countLosses(w windowLosses, targets int64, foundInf *torch.Tensor) {
+// countLosses prepares to add a window's to the run's, which add then does without allocating.
+func (r *run) countLosses(w windowLosses, targets int64, foundInf *torch.Tensor) (add func()) {
 	losses, sums := []*torch.Tensor{w.task}, []*torch.Tensor{r.lossSum}
 	if d := r.distillation; d != nil {
 		losses, sums = []*torch.Tensor{d.objective(w.task, w.distilled), w.task, w.distilled}, []*torch.Tensor{r.lossSum, d.task, d.sum}
 	}
-	switch {
-	case r.scaler != nil:
-		r.scaler.count(losses, targets, foundInf, sums)
-	case r.distillation != nil:
+	if r.scaler != nil {
+		losses, sums = r.scaler.count(losses, targets, foundInf, sums)
+	}
+	return func() {
 		for i, sum := range sums {
 			sum.Add_(losses[i])
 		}

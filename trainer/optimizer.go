@@ -66,54 +66,67 @@ func (o *optimizer) state() map[string]*torch.Tensor {
 	return state
 }
 
-// update is unscale → clip by the global norm → AdamW → scaler update, from the model's gradients, which it clears. s is nil
-// without loss scaling; with it foundInf is 1 where the update was skipped. observe, unless nil, sees the gradients as they are
-// before clipping. Nothing is read back from the device.
-func (o *optimizer) update(rate *torch.Tensor, s *lossScaler, observe func()) (foundInf *torch.Tensor) {
-	scope := torch.OpenScope()
-	defer scope.Close()
+// pendingUpdate is an update that has been prepared.
+type pendingUpdate struct {
+	rate     *torch.Tensor
+	divisor  *torch.Tensor // of the gradients: loss scale and clipping; nil for 1
+	norm     *torch.Tensor
+	scaler   *lossScaler
+	foundInf *torch.Tensor // 1 where the update is skipped; nil without loss scaling
+}
+
+// prepare begins unscale → clip by the global norm → AdamW → scaler update, from the model's gradients, and apply ends it. s is nil
+// without loss scaling. observe, unless nil, sees the gradients as they are before clipping. Nothing is read back from the device.
+func (o *optimizer) prepare(rate *torch.Tensor, s *lossScaler, observe func()) pendingUpdate {
+	u := pendingUpdate{rate: rate, scaler: s}
 	torch.NoGrad(func() {
 		gradients := o.model.Gradients()
-		var divisor *torch.Tensor
 		if s != nil {
-			divisor = s.scale
+			u.divisor = s.scale
 			if observe != nil { // it has to see them unscaled
 				gradients.Mul_(s.inverse())
-				divisor = nil
+				u.divisor = nil
 			}
 		}
 		if observe != nil {
 			observe()
 		}
-		norm := gradients.Norm()
+		u.norm = gradients.Norm()
 		if s != nil {
-			foundInf = notFinite(norm)
-			scope.Keep(foundInf)
-			if divisor != nil {
-				norm = norm.Mul(s.inverse())
+			u.foundInf = notFinite(u.norm)
+			if u.divisor != nil {
+				u.norm = u.norm.Mul(s.inverse())
 			}
 		}
 		if o.maxNorm > 0 {
-			clip := torch.ClipCoefficient(norm, o.maxNorm).Reciprocal()
-			if divisor != nil {
-				clip = clip.Mul(divisor)
+			clip := torch.ClipCoefficient(u.norm, o.maxNorm).Reciprocal()
+			if u.divisor != nil {
+				clip = clip.Mul(u.divisor)
 			}
-			divisor = clip
+			u.divisor = clip
 		}
 		if s != nil { // a skipped update is none: its norm is not the last update's
-			norm = torch.Where(foundInf, o.norm, norm)
+			u.norm = torch.Where(u.foundInf, o.norm, u.norm)
 		}
-		o.norm.Copy_(norm)
+	})
+	return u
+}
+
+// apply changes the weights and clears the gradients. It allocates nothing.
+func (o *optimizer) apply(u pendingUpdate) {
+	scope := torch.OpenScope()
+	defer scope.Close()
+	torch.NoGrad(func() {
+		o.norm.Copy_(u.norm)
 		for _, g := range o.groups {
-			torch.FusedAdamW_(g.AdamW, g.of(o.model.Weights()), g.of(gradients), g.of(o.expAvg), g.of(o.expAvgSq), g.updates, rate, divisor, foundInf)
+			torch.FusedAdamW_(g.AdamW, g.of(o.model.Weights()), g.of(o.model.Gradients()), g.of(o.expAvg), g.of(o.expAvgSq), g.updates, u.rate, u.divisor, u.foundInf)
 		}
-		if s != nil {
-			s.update(foundInf)
+		if u.scaler != nil {
+			u.scaler.update(u.foundInf)
 		}
 	})
 	o.model.Changed()
 	o.model.ClearGradients()
-	return foundInf
 }
 
 // of are the group's parts of a buffer.

@@ -39,17 +39,17 @@ func (s *lossScaler) update(foundInf *torch.Tensor) {
 	torch.AMPUpdateScale_(s.scale, s.growth, foundInf, growthFactor, backoffFactor, growthInterval)
 }
 
-// count adds a window's losses to sums: its objective, and with a teacher the parts of it. A window whose objective is not finite
-// and whose update was skipped is left out with its targets: it would make all losses of the interval infinite. Where the update
-// was not skipped it stays, to be found.
-func (s *lossScaler) count(losses []*torch.Tensor, targets int64, foundInf *torch.Tensor, sums []*torch.Tensor) {
+// count is what a window adds to sums: its objective, and with a teacher the parts of it, and the targets that are left out. A window
+// whose objective is not finite and whose update was skipped is left out with its targets: it would make all losses of the interval
+// infinite. Where the update was not skipped it stays, to be found.
+func (s *lossScaler) count(losses []*torch.Tensor, targets int64, foundInf *torch.Tensor, sums []*torch.Tensor) (addends, to []*torch.Tensor) {
 	loss, device := losses[0], s.scale.Device()
 	zero := torch.Zeros(nil, torch.Float64, device)
 	leave := notFinite(loss).Mul(foundInf)
-	for i, sum := range sums {
-		sum.Add_(torch.Where(leave, zero, losses[i]))
+	for i := range sums {
+		addends = append(addends, torch.Where(leave, zero, losses[i]))
 	}
-	s.lost.Add_(leave.MulScalar(float64(targets)))
+	return append(addends, leave.MulScalar(float64(targets)).To(torch.Float64, device)), append(sums[:len(sums):len(sums)], s.lost)
 }
 
 func (s *lossScaler) free() {

@@ -25,7 +25,8 @@ type progress struct {
 	EvaluationDue  bool  `json:"evaluation_due"`  // a signal came before the evaluation of this step
 	SamplesDue     bool  `json:"samples_due"`     // or before its samples
 
-	Kernels kernelNames `json:"kernels"`
+	Kernels        kernelNames `json:"kernels"`
+	MicroBatchRows int         `json:"micro_batch_rows,omitempty"` // since memory ran out; 0: batch_size
 
 	Drawn         []int64 `json:"drawn,omitempty"`          // rows by curriculum stage
 	IntervalDrawn []int64 `json:"interval_drawn,omitempty"` // of them those since the last logged loss

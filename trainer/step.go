@@ -26,9 +26,42 @@ func protect(doing string, err *error) {
 	panic(v)
 }
 
-// step trains on one window. Each target's loss counts 1/targets, whichever micro-batch it is in, so that accumulation equals
-// the big batch also when micro-batches are unequal (huggingface/transformers#34191).
-func (r *run) step(w *data.Window) (err error) {
+// step trains on one window. Where memory does not suffice, the window is repeated from its start with micro-batches of half as
+// many rows, as often as that is possible; so are those that follow, after a resume too.
+func (r *run) step(w *data.Window) error {
+	for {
+		err := r.tryStep(w)
+		var e *torch.Error
+		if !errors.As(err, &e) || e.Kind != torch.OutOfMemory || !r.halveMicroBatches(w) {
+			return err
+		}
+	}
+}
+
+// halveMicroBatches makes the micro-batches smaller than the largest of the window that was tried; false where it had one row.
+func (r *run) halveMicroBatches(w *data.Window) bool {
+	largest := 0
+	for _, b := range w.Batches {
+		largest = max(largest, b.Rows)
+	}
+	if n := r.done.MicroBatchRows; n > 0 {
+		largest = min(largest, n)
+	}
+	if largest < 2 {
+		return false
+	}
+	r.done.MicroBatchRows = (largest + 1) / 2
+	r.model.ClearGradients()
+	torch.EmptyCache(r.device)
+	r.logger.Warnf("out of memory in step %d with %d rows at once: the step is repeated with %d, and so the run goes on; the effective batch stays. "+
+		"To have it so from the start: -set batch_size=%d -set gradient_accumulation_steps=%d", r.done.Step+1, largest, r.done.MicroBatchRows,
+		r.done.MicroBatchRows, (r.config.EffectiveBatchSize()+r.done.MicroBatchRows-1)/r.done.MicroBatchRows)
+	return true
+}
+
+// tryStep trains on one window, or changes nothing but gradients when it fails. Each target's loss counts 1/targets, whichever
+// micro-batch it is in, so that accumulation equals the big batch also when micro-batches are unequal (huggingface/transformers#34191).
+func (r *run) tryStep(w *data.Window) (err error) {
 	defer protect(fmt.Sprintf("step %d", r.done.Step+1), &err)
 	scope := torch.OpenScope()
 	defer scope.Close()
@@ -37,16 +70,27 @@ func (r *run) step(w *data.Window) (err error) {
 		weight = r.scaler.scale.MulScalar(1 / float64(w.Targets))
 	}
 	losses := r.windowLosses()
+	index := 0
 	for i := range w.Batches {
-		if err := r.microBatch(&w.Batches[i], i, weight, losses); err != nil {
-			return err
+		parts := w.Batches[i : i+1]
+		if n := r.done.MicroBatchRows; n > 0 {
+			parts = parts[0].Split(n)
+		}
+		for j := range parts {
+			if err := r.microBatch(&parts[j], index, weight, losses); err != nil {
+				return err
+			}
+			index++
 		}
 	}
 	if r.beforeUpdate != nil {
 		r.beforeUpdate(r)
 	}
-	foundInf := r.optimizer.update(r.rate(), r.scaler, r.observeGradients())
-	r.countLosses(losses, w.Targets, foundInf)
+	u := r.optimizer.prepare(r.rate(), r.scaler, r.observeGradients())
+	add := r.countLosses(losses, w.Targets, u.foundInf)
+	// From here on nothing is allocated, so nothing fails half-way.
+	add()
+	r.optimizer.apply(u)
 	r.done.advance(w)
 	return nil
 }

@@ -34,6 +34,22 @@ type Batch struct {
 	Bytes        int64 // of the targets' text, the end token's none; 0 where the Encoder is no TokenSizer
 }
 
+// Split cuts b into batches of at most rows rows, of b's length and sharing its memory. What Bytes counts is not divided.
+func (b *Batch) Split(rows int) (parts []Batch) {
+	for first := 0; first < b.Rows; first += rows {
+		last := min(b.Rows, first+rows)
+		p := Batch{Rows: last - first, Length: b.Length, InputIDs: b.InputIDs[first*b.Length : last*b.Length], Lengths: b.Lengths[first:last]}
+		if b.Numbers != nil {
+			p.Numbers = b.Numbers[first:last]
+		}
+		for _, length := range p.Lengths {
+			p.Targets += int64(max(0, length-1))
+		}
+		parts = append(parts, p)
+	}
+	return parts
+}
+
 // WindowsPerEpoch counts the windows that visit every training row once. The last one may have fewer batches than the
 // others, and its last batch fewer rows; windows that are drawn are all full, and an epoch is as many of them.
 func (d *Dataset) WindowsPerEpoch() int {
