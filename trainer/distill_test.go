@@ -344,8 +344,8 @@ func TestSkippedWindowsLeaveAllLossesOut(t *testing.T) {
 	inRun(t, o, func(r *run) {
 		inf := torch.Full(nil, math.Inf(1), torch.Float64, torch.CPU)
 		one, two := torch.Full(nil, 1, torch.Float64, torch.CPU), torch.Full(nil, 2, torch.Float64, torch.CPU)
-		r.countLosses(windowLosses{one, inf}, 10, torch.Full(nil, 1, torch.Float32, torch.CPU))
-		r.countLosses(windowLosses{one, two}, 10, torch.Full(nil, 0, torch.Float32, torch.CPU))
+		r.countLosses(windowLosses{one, inf}, 10, torch.Full(nil, 1, torch.Float32, torch.CPU))()
+		r.countLosses(windowLosses{one, two}, 10, torch.Full(nil, 0, torch.Float32, torch.CPU))()
 		r.done.PendingTargets = 20
 		if err := r.read(); err != nil {
 			t.Fatal(err)
