@@ -71,7 +71,6 @@ const char* ft_normal_(ft_tensor a, double mean, double std);
 
 // nn.cc
 const char* ft_embedding(ft_tensor weight, ft_tensor ids, ft_tensor* out);
-const char* ft_gelu_tanh(ft_tensor x, ft_tensor* out);
 const char* ft_gelu(ft_tensor x, ft_tensor* out);
 const char* ft_dropout(ft_tensor x, double p, ft_tensor* out);
 
@@ -79,6 +78,7 @@ const char* ft_dropout(ft_tensor x, double p, ft_tensor* out);
 const char* ft_linear(ft_tensor x, ft_tensor w, ft_tensor bias, ft_tensor weight_gradient, ft_tensor bias_gradient, int accumulate, int onednn, ft_tensor* out);
 const char* ft_layer_norm(ft_tensor x, ft_tensor w, ft_tensor bias, ft_tensor weight_gradient, ft_tensor bias_gradient, int accumulate, double eps, int8_t dtype,
                           ft_tensor* out);
+const char* ft_gelu_tanh(ft_tensor x, ft_tensor* out);
 const char* ft_self_attention(ft_tensor qkv, int64_t heads, double dropout, int composed, ft_tensor* out);
 const char* ft_product(ft_tensor a, ft_tensor b, int onednn, ft_tensor* out);
 const char* ft_add_product_(ft_tensor g, ft_tensor a, ft_tensor b, int accumulate);

@@ -1,11 +1,12 @@
 // Loops of our own where libtorch's operations would go over memory several times: the head's loss and gradient, attention's
-// softmax, the sums of a bias's gradient, the norm of all gradients. On a CPU; cards get the same from libtorch's operations.
+// softmax, GELU, the sums of a bias's gradient, the norm of all gradients. On a CPU; cards get the same from libtorch's operations.
 // Each result is the same for any number of threads.
 #include "kernels.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
@@ -194,6 +195,48 @@ FT_INLINE void causal_softmax_backward_for(void* gradient, const void* probabili
 FT_TARGETS(causal_softmax_backward, void, (void* gradient, const void* probabilities, int64_t length, float scale, int64_t from, int64_t to),
            (gradient, probabilities, length, scale, from, to))
 
+// 0.5(1 + tanh u) = 1/(1 + e^(-2u)) with u = √(2/π)(x + 0.044715x³).
+template <int N>
+FT_INLINE Vec<N> gelu_gate(const Vec<N>& x) {
+  Vec<N> e{(x.v * x.v * 0.044715f + 1.f) * x.v * -1.5957691216057308f};
+  e.exp();
+  e.v = 1.f / (1.f + e.v);
+  return e;
+}
+
+template <int N, class T>
+FT_INLINE void gelu_tanh_for(const void* x_, void* y_, int64_t from, int64_t to) {
+  const T* x = static_cast<const T*>(x_);
+  T* y = static_cast<T*>(y_);
+  Vec<N> a;
+  for (int64_t i = from; i < to; i += N) {
+    bool whole = i + N <= to;
+    whole ? a.load(x + i) : a.load_some(x + i, to - i, 0);
+    a.v *= gelu_gate(a).v;
+    whole ? a.store(y + i) : a.store_some(y + i, to - i);
+  }
+}
+FT_TARGETS(gelu_tanh, void, (const void* x, void* y, int64_t from, int64_t to), (x, y, from, to))
+
+// dx = dy (g + x g (1 - g) · 2u'), where g is the gate and 2u' = 2√(2/π)(1 + 3 · 0.044715x²).
+template <int N, class T>
+FT_INLINE void gelu_tanh_backward_for(const void* x_, const void* dy_, void* dx_, int64_t from, int64_t to) {
+  const T *x = static_cast<const T*>(x_), *dy = static_cast<const T*>(dy_);
+  T* dx = static_cast<T*>(dx_);
+  Vec<N> a, d;
+  for (int64_t i = from; i < to; i += N) {
+    bool whole = i + N <= to;
+    whole ? a.load(x + i) : a.load_some(x + i, to - i, 0);
+    whole ? d.load(dy + i) : d.load_some(dy + i, to - i, 0);
+    Vec<N> g = gelu_gate(a);
+    d.v *= g.v + a.v * g.v * (1.f - g.v) * (a.v * a.v * 0.2140644488f + 1.5957691216f);
+    whole ? d.store(dx + i) : d.store_some(dx + i, to - i);
+  }
+}
+FT_TARGETS(gelu_tanh_backward, void, (const void* x, const void* dy, void* dx, int64_t from, int64_t to), (x, dy, dx, from, to))
+
+constexpr int64_t kElements = 1 << 13;  // of an elementwise loop that are worth a thread
+
 constexpr int64_t kColumns = 64;  // a multiple of every N
 constexpr int64_t kRows = 256;    // rows whose sum is made before it is added to the rest: rounding grows with the smaller counts
 
@@ -313,6 +356,20 @@ void causal_softmax_backward_(at::Tensor& gradient, const at::Tensor& probabilit
   at::parallel_for(0, gradient.numel() / gradient.size(-1), 16, [&](int64_t from, int64_t to) {
     run(gradient.mutable_data_ptr(), probabilities.const_data_ptr(), gradient.size(-1), static_cast<float>(scale), from, to);
   });
+}
+
+at::Tensor gelu_tanh(const at::Tensor& x) {
+  at::Tensor y = at::empty_like(x);
+  auto run = FT_DISPATCH(x.scalar_type(), [&] { return ::gelu_tanh<T>(); });
+  at::parallel_for(0, x.numel(), kElements, [&](int64_t from, int64_t to) { run(x.const_data_ptr(), y.mutable_data_ptr(), from, to); });
+  return y;
+}
+
+at::Tensor gelu_tanh_backward(const at::Tensor& dy, const at::Tensor& x) {
+  at::Tensor dx = at::empty_like(x);
+  auto run = FT_DISPATCH(x.scalar_type(), [&] { return ::gelu_tanh_backward<T>(); });
+  at::parallel_for(0, x.numel(), kElements, [&](int64_t from, int64_t to) { run(x.const_data_ptr(), dy.const_data_ptr(), dx.mutable_data_ptr(), from, to); });
+  return dx;
 }
 
 void add_column_sums_(at::Tensor& sums, const at::Tensor& rows, bool accumulate) {

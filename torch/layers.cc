@@ -10,6 +10,7 @@
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/gelu.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/native_dropout.h>
 #include <ATen/ops/native_dropout_backward.h>
@@ -137,6 +138,17 @@ struct LayerNorm : torch::autograd::Function<LayerNorm> {
   }
 };
 
+struct GELUTanh : torch::autograd::Function<GELUTanh> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x) {
+    ctx->save_for_backward({x});
+    return gelu_tanh(x);
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    return {gelu_tanh_backward(grads[0].contiguous(), ctx->get_saved_variables()[0])};
+  }
+};
+
 // What an attention works on: [B, T, 3C] as queries, keys and values of H heads.
 struct Heads {
   int64_t B, T, H, D;
@@ -224,6 +236,10 @@ const char* ft_layer_norm(ft_tensor x, ft_tensor w, ft_tensor bias, ft_tensor we
                           ft_tensor* out) {
   FT_GUARD(*out = give(LayerNorm::apply(get(x), get(w), get(bias), Gradients{optional(weight_gradient), optional(bias_gradient), accumulate != 0}, eps,
                                         static_cast<at::ScalarType>(dtype))))
+}
+
+const char* ft_gelu_tanh(ft_tensor x, ft_tensor* out) {
+  FT_GUARD(*out = give(get(x).is_cpu() ? GELUTanh::apply(get(x).contiguous()) : at::gelu(get(x), "tanh")))
 }
 
 const char* ft_self_attention(ft_tensor qkv_, int64_t heads, double dropout, int composed, ft_tensor* out) {

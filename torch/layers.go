@@ -8,6 +8,8 @@ package torch
 #cgo nocallback ft_linear
 #cgo noescape ft_layer_norm
 #cgo nocallback ft_layer_norm
+#cgo noescape ft_gelu_tanh
+#cgo nocallback ft_gelu_tanh
 #cgo noescape ft_self_attention
 #cgo nocallback ft_self_attention
 #cgo noescape ft_product
@@ -69,6 +71,13 @@ func Linear(x *Tensor, a Affine, l Library) *Tensor {
 func LayerNorm(x *Tensor, a Affine, eps float64, dtype DType) *Tensor {
 	var out C.ft_tensor
 	check(C.ft_layer_norm(x.p(), a.Weight.p(), a.Bias.p(), a.WeightGradient.optional(), a.BiasGradient.optional(), flag(a.Accumulate), C.double(eps), C.int8_t(dtype), &out))
+	return wrap(out)
+}
+
+// GELUTanh is 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))) (Hendrycks and Gimpel, 2016): GPT-2's gelu_new.
+func (t *Tensor) GELUTanh() *Tensor {
+	var out C.ft_tensor
+	check(C.ft_gelu_tanh(t.p(), &out))
 	return wrap(out)
 }
 

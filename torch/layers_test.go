@@ -122,6 +122,42 @@ func TestLayerNormsGradientsAreDifferences(t *testing.T) {
 	})
 }
 
+// GELUTanh and its gradient beside the formula in float64; an element's bits do not depend on where it lies.
+func TestGELUTanhAndItsGradient(t *testing.T) {
+	onThread(t, func() {
+		var x []float32
+		for i := -1200; i <= 1200; i++ {
+			x = append(x, float32(i)/100)
+		}
+		x = append(x, -1e30, 1e30, 0, -100, 100)
+		gelu := func(x float64) float64 {
+			return x / (1 + math.Exp(-2*math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+		}
+		slope := func(x float64) float64 {
+			g := 1 / (1 + math.Exp(-2*math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+			return g + x*g*(1-g)*2*math.Sqrt(2/math.Pi)*(1+3*0.044715*x*x)
+		}
+		leaf := torch.FromFloat32s(x, []int64{int64(len(x))}, torch.CPU).SetRequiresGrad(true)
+		y := leaf.GELUTanh()
+		y.Sum().Backward()
+		got, gradient := y.Float32s(), leaf.Grad().Float32s()
+		for i, v := range x {
+			near := func(got float32, want float64) bool { return math.Abs(float64(got)-want) <= 1e-6*(1+math.Abs(want)) }
+			if !near(got[i], gelu(float64(v))) {
+				t.Errorf("gelu(%v) is %v, want %v", v, got[i], gelu(float64(v)))
+			}
+			if math.Abs(float64(v)) < 1e10 && !near(gradient[i], slope(float64(v))) {
+				t.Errorf("the slope at %v is %v, want %v", v, gradient[i], slope(float64(v)))
+			}
+		}
+		for start := int64(1); start < 20; start++ {
+			if part := leaf.Detach().Narrow(0, start, 50).Clone().GELUTanh(); !part.Equal(y.Detach().Narrow(0, start, 50)) {
+				t.Errorf("from element %d on the bits are others", start)
+			}
+		}
+	})
+}
+
 func TestComposedAttentionIsFlash(t *testing.T) {
 	for dtype, tolerance := range map[torch.DType]float64{torch.Float32: 2e-6, torch.BFloat16: 2e-2, torch.Float16: 3e-3} {
 		for _, s := range []struct{ B, T, H, d int64 }{{1, 1, 1, 3}, {2, 19, 3, 8}, {1, 300, 2, 16}, {1, 1100, 1, 8}} {

@@ -11,8 +11,6 @@ const char* ft_embedding(ft_tensor weight, ft_tensor ids, ft_tensor* out) {
   FT_GUARD(*out = give(at::embedding(get(weight), get(ids))))
 }
 
-const char* ft_gelu_tanh(ft_tensor x, ft_tensor* out) { FT_GUARD(*out = give(at::gelu(get(x), "tanh"))) }
-
 const char* ft_gelu(ft_tensor x, ft_tensor* out) { FT_GUARD(*out = give(at::gelu(get(x), "none"))) }
 
 const char* ft_dropout(ft_tensor x, double p, ft_tensor* out) { FT_GUARD(*out = give(at::dropout(get(x), p, /*train=*/true))) }

@@ -6,8 +6,6 @@ package torch
 #include "binding.h"
 #cgo noescape ft_embedding
 #cgo nocallback ft_embedding
-#cgo noescape ft_gelu_tanh
-#cgo nocallback ft_gelu_tanh
 #cgo noescape ft_gelu
 #cgo nocallback ft_gelu
 #cgo noescape ft_dropout
@@ -19,13 +17,6 @@ import "C"
 func Embedding(weight, ids *Tensor) *Tensor {
 	var out C.ft_tensor
 	check(C.ft_embedding(weight.p(), ids.p(), &out))
-	return wrap(out)
-}
-
-// GELUTanh is 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))) (Hendrycks and Gimpel, 2016): GPT-2's gelu_new.
-func (t *Tensor) GELUTanh() *Tensor {
-	var out C.ft_tensor
-	check(C.ft_gelu_tanh(t.p(), &out))
 	return wrap(out)
 }
 
