@@ -170,18 +170,18 @@ func (s stepShape) branchBackward(l *ledger, mask loan) (dy loan) {
 
 // productBackward is a linear layer's [in, out]: in half precision a piece of its weight's gradient, then its input's gradient.
 func (s stepShape) productBackward(l *ledger, part memoryPart, in, out int64) loan {
-	s.weightGradient(l, part, in, out)
+	s.weightGradient(l, part, in, out, s.accumulates)
 	return l.take(part, s.width()*s.tokens()*in)
 }
 
-// weightGradient [rows, columns] is added up in place in fp32; of a product in half precision a piece exists.
-func (s stepShape) weightGradient(l *ledger, part memoryPart, rows, columns int64) {
+// weightGradient [rows, columns] is made in place in fp32; of a product in half precision a piece exists, and is added or copied.
+func (s stepShape) weightGradient(l *ledger, part memoryPart, rows, columns int64, adds bool) {
 	if !s.half() {
 		return
 	}
 	elements := columns * min(rows, max(1, gradientPiece/columns))
 	piece := l.take(part, s.width()*elements)
-	if s.accumulates {
+	if adds {
 		l.free(s.widened(l, part, elements))
 	}
 	l.free(piece)
@@ -246,7 +246,7 @@ func (s stepShape) head(l *ledger) (gradient loan) {
 		l.pass(partHead, 4*rows) // the losses
 	}
 	product := l.take(partHead, s.width()*rows*C)
-	s.weightGradient(l, partHead, V, C)
+	s.weightGradient(l, partHead, V, C, s.accumulates || rows < s.tokens())
 	l.free(product, logits)
 	gradient = s.normBackward(l, partHead, drows)
 	l.free(statistics, y)
