@@ -15,9 +15,20 @@ func memoryFields(device torch.Device, stats monitor.SystemStats) []monitor.Fiel
 	if m, err := torch.MemoryStats(device); err == nil {
 		f = append(f, monitor.Field{Name: "allocated_memory_bytes", Value: m.Allocated},
 			monitor.Field{Name: "reserved_memory_bytes", Value: m.Reserved},
-			monitor.Field{Name: "peak_memory_bytes", Value: m.AllocatedPeak})
+			monitor.Field{Name: "peak_memory_bytes", Value: m.AllocatedPeak}, monitor.Field{Name: "peak_memory_by_kind", Value: peakByKind(device)})
 	}
 	return append(f, stats.Fields()...)
+}
+
+// peakByKind is what the bytes at the device's peak served, in the order of torch's kinds, what no kind names at the end.
+func peakByKind(device torch.Device) (fields []monitor.Field) {
+	_, atPeak := torch.MemoryByKind(device)
+	add := func(k torch.MemoryKind) { fields = append(fields, monitor.Field{Name: k.String(), Value: atPeak[k]}) }
+	for k := torch.MemoryOther + 1; k < torch.NumMemoryKinds; k++ {
+		add(k)
+	}
+	add(torch.MemoryOther)
+	return fields
 }
 
 // stopwatch times laps without the evaluations and saves in them, and epochs with them.

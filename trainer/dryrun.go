@@ -114,12 +114,14 @@ func (r *run) printPlan(out io.Writer, seconds float64) error {
 		from = r.from.Step
 		row("resume", "would go on from "+r.from.Dir)
 	}
-	total := int64(0)
-	for _, part := range r.memoryPlan() {
-		row("memory: "+part.name, size(part.bytes))
-		total += part.bytes
+	shape := r.stepShape()
+	plan := shape.plan()
+	for part, bytes := range plan {
+		if bytes > 0 {
+			row("memory: "+memoryPart(part).name(shape.topK > 0), size(bytes))
+		}
 	}
-	row("memory: sum", fmt.Sprintf("%s on %s (estimated)", size(total), r.device))
+	row("memory: sum", fmt.Sprintf("%s on %s (estimated)", size(plan.sum()), r.device))
 	row("memory: measured", fmt.Sprintf("%s at the peak of a step", size(r.peakMemory())))
 	row("disk", fmt.Sprintf("%s for %d checkpoints and the final model", size((12*int64(r.config.MaxCheckpoints+1)+4)*parameters), r.config.MaxCheckpoints+1))
 	row("a step", fmt.Sprintf("%.3gs, %s tokens/s", seconds, n(int64(float64(r.config.EffectiveBatchSize()*r.config.MaxPositionEmbeddings)/seconds))))
@@ -129,48 +131,4 @@ func (r *run) printPlan(out io.Writer, seconds float64) error {
 	left := float64(max(0, r.totalSteps-from)) * seconds
 	row("the run", fmt.Sprintf("about %s, evaluations and saves apart", monitor.FormatDuration(time.Duration(left*float64(time.Second)))))
 	return t.Flush()
-}
-
-type memoryPart struct {
-	name  string
-	bytes int64
-}
-
-// memoryPlan estimates the device's memory by part. Activations: what autograd keeps of each block (or of one, and each
-// block's input, with gradient checkpointing); head: one chunk's logits in compute precision, fp32 and as gradient.
-func (r *run) memoryPlan() []memoryPart {
-	c := r.config
-	parameters, width := r.model.NumParameters(), int64(r.precision.Size())
-	tokens := int64(c.BatchSize) * int64(c.MaxPositionEmbeddings)
-	C, inner, L, V := int64(c.HiddenSize), int64(c.IntermediateSize), int64(c.NumLayers), int64(c.VocabSize)
-	casts := int64(0)
-	if width < 4 {
-		casts = 2 * C * width // the LayerNorms' outputs in compute precision
-	}
-	block := tokens * (4*4*C + casts + (5*C+2*inner)*width) // residuals and LayerNorms in fp32; q, k, v, attention, MLP
-	activations := L*block + tokens*4*C
-	if c.GradientCheckpointing {
-		activations = block + (L+1)*tokens*4*C
-	}
-	rows := min(tokens, r.model.ChunkRows())
-	head := rows*V*(4+2*width) + tokens*C*12
-	if width < 4 {
-		head += V * C * width
-	}
-	return append([]memoryPart{{"weights", 4 * parameters}, {"gradients", 4 * parameters}, {"optimizer", 8 * parameters},
-		{"activations", activations}, {"head", head}}, r.teacherPlan(tokens, rows*V)...)
-}
-
-// teacherPlan is what distillation adds: the teacher's weights and hidden states, or its kept probabilities (in int64 and fp32) of a
-// batch; and of a chunk's logits both models' softened probabilities and their difference in fp32, or the student's alone, twice.
-func (r *run) teacherPlan(tokens, chunk int64) []memoryPart {
-	d := r.distillation
-	if d == nil {
-		return nil
-	}
-	if d.teacher == nil {
-		k := int64(min(r.config.Distillation.CacheTopK, r.config.VocabSize))
-		return []memoryPart{{"teacher's probabilities", tokens*(12*k+4) + 8*chunk}}
-	}
-	return []memoryPart{{"teacher's weights", d.teacher.Bytes()}, {"teacher's part of a batch", d.teacher.HiddenBytes(tokens) + 12*chunk}}
 }

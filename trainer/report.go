@@ -112,6 +112,7 @@ func (r *run) sayDone(took time.Duration) {
 	out := r.config.OutputDir
 	r.infof("done: %s steps, %s tokens, %s in this session; peak memory %s", monitor.FormatCount(r.done.Step), monitor.FormatCount(r.done.Tokens),
 		monitor.FormatDuration(took), monitor.FormatBytes(r.peakMemory()))
+	r.infof("of the peak: %s", r.peakParts())
 	r.sayDrawn()
 	where := []string{"model " + filepath.Join(out, "final_model"), "checkpoint " + r.saved, "metrics " + filepath.Join(out, "metrics.jsonl")}
 	if r.tensorBoard {
@@ -160,6 +161,17 @@ func (r *run) peakMemory() int64 {
 		return 0
 	}
 	return m.AllocatedPeak
+}
+
+// peakParts lists what the peak consists of.
+func (r *run) peakParts() string {
+	var parts []string
+	for _, f := range peakByKind(r.device) {
+		if bytes := f.Value.(int64); f.Name != torch.MemoryOther.String() || bytes > r.peakMemory()/100 {
+			parts = append(parts, f.Name+" "+monitor.FormatBytes(bytes))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func precisionName(d torch.DType) string {

@@ -98,10 +98,12 @@ func (r *run) tryStep(w *data.Window) (err error) {
 func (r *run) microBatch(b *data.Batch, index int, weight *torch.Tensor, losses windowLosses) (err error) {
 	scope := torch.OpenScope()
 	defer scope.Close()
-	ids, targets := tensors(b, r.device)
+	var ids, targets *torch.Tensor
+	torch.CountAs(torch.MemoryActivations, func() { ids, targets = tensors(b, r.device) })
 	var guide gpt2.Guide
 	if r.distillation != nil {
-		if guide, err = r.guide(b, ids, losses.distilled); err != nil {
+		torch.CountAs(torch.MemoryHead, func() { guide, err = r.guide(b, ids, losses.distilled) })
+		if err != nil {
 			return err
 		}
 	}

@@ -58,11 +58,6 @@ func (t *Teacher) Free() { t.model.Free() }
 // Bytes is the memory of its weights.
 func (t *Teacher) Bytes() int64 { return t.model.WeightBytes() }
 
-// HiddenBytes is what a Guide for tokens positions keeps until the batch is done.
-func (t *Teacher) HiddenBytes(tokens int64) int64 {
-	return tokens * int64(t.model.HiddenSize) * int64(t.precision.Size())
-}
-
 // Guide is the teacher's loss for the batch of ids [B, T] int64. Its hidden states are computed here, once, and belong to the
 // open scope: [B·T, C].
 func (t *Teacher) Guide(ids *torch.Tensor, l Loss) gpt2.Guide {

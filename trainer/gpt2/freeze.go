@@ -7,11 +7,28 @@ import "frugal/torch"
 // Freeze gives up training m: its weights are kept in the compute precision, to which they are rounded for every pass anyway. What m
 // computes in that precision stays the same to the bit. Embeddings and LayerNorms, which are used in fp32, are kept in it too.
 func (m *Model) Freeze(precision torch.DType) {
+	m.freeze(precision, m.usedInFull())
+}
+
+func (m *Model) usedInFull() []*weight {
 	keep := []*weight{m.wte, m.wpe, m.lnF.weight, m.lnF.bias}
 	for _, b := range m.blocks {
 		keep = append(keep, b.ln1.weight, b.ln1.bias, b.ln2.weight, b.ln2.bias)
 	}
-	m.freeze(precision, keep)
+	return keep
+}
+
+// FrozenBytes is the memory of a model frozen to a precision, tensor by tensor.
+func (c Config) FrozenBytes(precision torch.DType) (tensors []int64) {
+	m := &Model{Config: c}
+	m.declareStages()
+	tensors = append(tensors, m.length*int64(precision.Size()))
+	if precision != torch.Float32 {
+		for _, w := range m.usedInFull() {
+			tensors = append(tensors, 4*w.elements())
+		}
+	}
+	return tensors
 }
 
 // Hidden is what the output sees of ids [B, T] int64: [B·T, C] in the compute precision, without gradients and without dropout.

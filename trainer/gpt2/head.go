@@ -17,8 +17,14 @@ func (m *Model) ChunkRows() int64 {
 	if m.HeadRows > 0 {
 		return int64(m.HeadRows)
 	}
-	return max(minChunkRows, chunkElements/int64(m.VocabSize))
+	return m.Config.ChunkRows()
 }
+
+// ChunkRows is what a model chooses by its vocabulary.
+func (c Config) ChunkRows() int64 { return max(minChunkRows, chunkElements/int64(c.VocabSize)) }
+
+// ChunkSize is the rows of a chunk of a batch of n.
+func ChunkSize(n, chunkRows int64) int64 { return evenly(n, chunkRows) }
 
 // headLoss adds the sum of losses of x [B, T, C] against targets [B, T] to p.LossSum. With p.Weight it also adds the
 // gradients of Weight·sum to lnF's and wte's, and returns that of x.

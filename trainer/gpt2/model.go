@@ -62,7 +62,14 @@ func New(c Config, device torch.Device) *Model {
 	if torch.HasOneDNN() {
 		m.Library = torch.OneDNN
 	}
-	C, inner := int64(c.HiddenSize), int64(c.IntermediateSize)
+	m.declareStages()
+	m.allocate(device)
+	return m
+}
+
+// declareStages gives every weight its shape and its place in the buffers.
+func (m *Model) declareStages() {
+	c, C, inner := m.Config, int64(m.HiddenSize), int64(m.IntermediateSize)
 	m.wte = m.declare("transformer.wte.weight", true, int64(c.VocabSize), C)
 	m.wpe = m.declare("transformer.wpe.weight", true, int64(c.MaxPositionEmbeddings), C)
 	m.endStage()
@@ -80,8 +87,6 @@ func New(c Config, device torch.Device) *Model {
 	}
 	m.lnF = m.layerNorm("transformer.ln_f", C)
 	m.endStage()
-	m.allocate(device)
-	return m
 }
 
 func (m *Model) layerNorm(name string, size int64) layerNorm {
@@ -97,6 +102,13 @@ func (c Config) NumParameters() int64 {
 	C, inner := int64(c.HiddenSize), int64(c.IntermediateSize)
 	perBlock := 4*C + (C*3*C + 3*C) + (C*C + C) + (C*inner + inner) + (inner*C + C)
 	return int64(c.VocabSize+c.MaxPositionEmbeddings)*C + int64(c.NumLayers)*perBlock + 2*C
+}
+
+// BufferLength is the elements of a buffer of all weights, such as Model.Weights: NumParameters and what lies between them.
+func (c Config) BufferLength() int64 {
+	m := &Model{Config: c}
+	m.declareStages()
+	return m.length
 }
 
 // embed: ids [B, T] int64 of the positions from first on → [B, T, C] fp32, without gradients and before dropout.

@@ -1,0 +1,182 @@
+package trainer
+
+// What memory a step will take, by part, from the configuration alone: the step's allocations and releases gone through in their
+// order, in a ledger of numbers, up to the moment at which most is live.
+
+import (
+	"frugal/torch"
+	"frugal/trainer/gpt2"
+)
+
+// memoryPart is one of the things that memory goes to.
+type memoryPart int
+
+const (
+	partWeights memoryPart = iota
+	partGradients
+	partOptimizer
+	partActivations
+	partHead
+	partTeacherWeights
+	partTeacher // of a batch: hidden states or kept probabilities, and what a chunk of the head has of them
+
+	numMemoryParts
+)
+
+func (p memoryPart) name(cached bool) string {
+	if p == partTeacher && cached {
+		return "teacher's probabilities"
+	}
+	return [numMemoryParts]string{"weights", "gradients", "optimizer", "activations", "head", "teacher's weights", "teacher's part of a batch"}[p]
+}
+
+// memoryPlan is the bytes of each part at the moment of a step's peak.
+type memoryPlan [numMemoryParts]int64
+
+func (p memoryPlan) sum() (n int64) {
+	for _, bytes := range p {
+		n += bytes
+	}
+	return n
+}
+
+// stepShape is all that the memory of a step depends on.
+type stepShape struct {
+	model         gpt2.Config
+	rows, length  int64       // of a micro-batch
+	precision     torch.DType // to compute in
+	checkpointing bool
+	accumulates   bool  // an update has more than one micro-batch
+	composed      bool  // attention's scores [rows·heads, length, length] exist
+	card          bool  // a card's dropout keeps a byte for each element, a CPU's a number
+	chunkRows     int64 // of the head, at most
+	teacher       *gpt2.Config
+	topK          int64 // kept probabilities a position, where a cache stands for the teacher; 0: none does
+}
+
+// stepShape is that of the run's largest micro-batch.
+func (r *run) stepShape() stepShape {
+	c := r.config
+	s := stepShape{model: r.model.Config, rows: int64(c.BatchSize), length: int64(c.MaxPositionEmbeddings), precision: r.precision,
+		checkpointing: c.GradientCheckpointing, accumulates: c.GradientAccumulationSteps > 1, card: r.device.Type != torch.CPUType, chunkRows: r.model.ChunkRows()}
+	s.composed = !s.card && (s.model.Dropout > 0 || r.model.Attention == torch.Composed)
+	if d := r.distillation; d != nil {
+		if d.teacher != nil {
+			s.teacher = &d.found.config
+		} else {
+			s.topK = int64(min(c.Distillation.CacheTopK, c.VocabSize))
+		}
+	}
+	return s
+}
+
+func (s stepShape) width() int64  { return int64(s.precision.Size()) }
+func (s stepShape) tokens() int64 { return s.rows * s.length }
+func (s stepShape) half() bool    { return s.precision != torch.Float32 }
+
+// plan goes through a window's last micro-batch: forward, head, backward. The update takes a few scalars.
+func (s stepShape) plan() memoryPlan {
+	l := ledger{}
+	n, width := s.model.BufferLength(), s.width()
+	l.take(partWeights, 4*n)
+	if s.half() {
+		l.take(partWeights, width*n)
+	}
+	l.take(partGradients, 4*n)
+	l.take(partOptimizer, 4*n)
+	l.take(partOptimizer, 4*n)
+	l.take(partActivations, 8*s.tokens()) // ids
+	l.take(partActivations, 8*s.tokens()) // targets
+	s.askTeacher(&l)
+	s.forwardBackward(&l)
+	return l.peak
+}
+
+// forwardBackward is gpt2.Model's.
+func (s stepShape) forwardBackward(l *ledger) {
+	residual := 4 * s.tokens() * int64(s.model.HiddenSize)
+	x := l.take(partActivations, residual)
+	var mask loan
+	if s.model.Dropout > 0 {
+		mask, x = s.dropout(l, residual, 4) // what was embedded stays as well
+	}
+	inputs, blocks := []loan{x}, make([]keptOfBlock, s.model.NumLayers)
+	for i := range blocks {
+		blocks[i] = s.blockForward(l, partActivations, !s.checkpointing)
+		inputs = append(inputs, blocks[i].output)
+	}
+	gradient := s.head(l)
+	for i := len(blocks) - 1; i >= 0; i-- {
+		if s.checkpointing {
+			l.free(inputs[i+1])
+			blocks[i] = s.blockForward(l, partActivations, true)
+		}
+		gradient = s.blockBackward(l, blocks[i], gradient)
+	}
+	if s.model.Dropout > 0 {
+		l.take(partActivations, residual)
+		l.free(mask)
+	}
+	l.take(partActivations, 4*s.length*int64(s.model.HiddenSize)) // the positions' gradient
+}
+
+// askTeacher takes what a distilled run has beside the student: the teacher's weights, and of the batch its hidden states, for
+// which the batch goes through it; or the kept probabilities.
+func (s stepShape) askTeacher(l *ledger) {
+	n, k := s.tokens(), s.topK
+	if k > 0 {
+		l.take(partTeacher, 8*n*k)
+		l.take(partTeacher, 4*n*k)
+		l.take(partTeacher, 4*n)
+	}
+	if s.teacher == nil {
+		return
+	}
+	t := stepShape{model: *s.teacher, rows: s.rows, length: s.length, precision: s.precision, card: s.card}
+	t.model.Dropout = 0
+	for _, bytes := range s.teacher.FrozenBytes(s.precision) {
+		l.take(partTeacherWeights, bytes)
+	}
+	residual := 4 * n * int64(t.model.HiddenSize)
+	x := l.take(partTeacher, residual)
+	for range t.model.NumLayers {
+		next := t.blockForward(l, partTeacher, false).output
+		l.free(x)
+		x = next
+	}
+	statistics, _ := t.norm(l, partTeacher) // the hidden states stay until the batch is done
+	l.free(x, statistics)
+}
+
+// ledger counts what is live, and what was when it was most.
+type ledger struct {
+	live, peak memoryPlan
+	all, most  int64
+}
+
+// loan is memory taken for one tensor; the zero loan is none.
+type loan struct {
+	part  memoryPart
+	bytes int64
+}
+
+const allocationUnit = 64 // the CPU's allocator rounds up to it
+
+func (l *ledger) take(part memoryPart, bytes int64) loan {
+	bytes = (bytes + allocationUnit - 1) / allocationUnit * allocationUnit
+	l.live[part] += bytes
+	if l.all += bytes; l.all > l.most {
+		l.most, l.peak = l.all, l.live
+	}
+	return loan{part, bytes}
+}
+
+func (l *ledger) free(loans ...loan) {
+	for _, m := range loans {
+		l.live[m.part] -= m.bytes
+		l.all -= m.bytes
+	}
+}
+
+// pass is memory that is taken and given back with nothing else in between.
+func (l *ledger) pass(part memoryPart, bytes int64) { l.free(l.take(part, bytes)) }

@@ -1,0 +1,105 @@
+package trainer
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"testing"
+
+	"frugal/torch"
+)
+
+// planCase is a configuration whose step is measured.
+type planCase struct {
+	precision                    string
+	checkpointing                bool
+	attention                    string
+	dropout                      float64
+	rows, length                 int
+	hidden, layers, heads, vocab int
+	accumulation                 int
+	distilled                    string // "", "exact" or "cached"
+}
+
+func (c planCase) String() string {
+	return fmt.Sprintf("%s checkpointing %v %s dropout %v %d×%d hidden %d layers %d vocab %d accumulation %d %s", c.precision, c.checkpointing, c.attention,
+		c.dropout, c.rows, c.length, c.hidden, c.layers, c.vocab, c.accumulation, c.distilled)
+}
+
+// planCases go through precision, checkpointing and attention with models of several shapes; every fifth has a teacher, every other
+// fifth a teacher's cache.
+func planCases() (cases []planCase) {
+	sizes := []planCase{
+		{rows: 1, length: 256, hidden: 128, layers: 3, heads: 4, vocab: 8192},
+		{rows: 4, length: 64, hidden: 256, layers: 2, heads: 4, vocab: 257},
+		{rows: 4, length: 256, hidden: 64, layers: 4, heads: 2, vocab: 1000},
+	}
+	for _, precision := range []string{"fp32", "bf16"} {
+		for _, checkpointing := range []bool{false, true} {
+			for _, attention := range []planCase{{attention: "flash"}, {attention: "composed"}, {attention: "composed", dropout: 0.1}} {
+				for _, c := range sizes {
+					c.precision, c.checkpointing, c.attention, c.dropout = precision, checkpointing, attention.attention, attention.dropout
+					c.accumulation = 1 + len(cases)%2
+					c.distilled = []string{"", "", "", "exact", "cached"}[len(cases)%5]
+					cases = append(cases, c)
+				}
+			}
+		}
+	}
+	return cases
+}
+
+func (c planCase) settings() []string {
+	return []string{"precision=" + c.precision, fmt.Sprint("gradient_checkpointing=", c.checkpointing), "attention=" + c.attention,
+		fmt.Sprint("dropout=", c.dropout), fmt.Sprint("batch_size=", c.rows), fmt.Sprint("max_position_embeddings=", c.length),
+		fmt.Sprint("hidden_size=", c.hidden), fmt.Sprint("intermediate_size=", 4*c.hidden), fmt.Sprint("num_layers=", c.layers),
+		fmt.Sprint("num_heads=", c.heads), fmt.Sprint("vocab_size=", c.vocab), fmt.Sprint("gradient_accumulation_steps=", c.accumulation)}
+}
+
+// TestThePlanIsWhatAStepTakes holds the plan against the peak that is counted in real steps, and its parts against what is counted by
+// kind. What a teacher has in a batch is counted as the head's, its weights as weights.
+func TestThePlanIsWhatAStepTakes(t *testing.T) {
+	teachers := map[int]string{}
+	for _, c := range planCases() {
+		if c.distilled != "" && teachers[c.vocab] == "" {
+			teachers[c.vocab] = teacherOf(t, fmt.Sprint("vocab_size=", c.vocab), "hidden_size=96", "intermediate_size=384", "num_layers=3",
+				"max_position_embeddings=256", "max_steps=1")
+		}
+		t.Run(c.String(), func(t *testing.T) {
+			dir, settings := t.TempDir(), c.settings()
+			if c.distilled != "" {
+				settings = append(settings, distilled(teachers[c.vocab])...)
+			}
+			if c.distilled == "cached" {
+				settings = append(settings, "distillation.cache="+filepath.Join(dir, "answers"), "distillation.cache_top_k=8")
+			}
+			inRun(t, smallRun(t, dir, settings...), func(r *run) { checkPlan(t, r) })
+		})
+	}
+}
+
+func checkPlan(t *testing.T, r *run) {
+	if err := r.chooseKernels(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.timeStep(); err != nil {
+		t.Fatal(err)
+	}
+	p, measured := r.stepShape().plan(), r.peakMemory()
+	_, kinds := torch.MemoryByKind(r.device)
+	t.Logf("%+.2f%%: planned %d, measured %d", 100*(float64(p.sum())/float64(measured)-1), p.sum(), measured)
+	near := func(what string, planned, counted int64) {
+		if math.Abs(float64(planned-counted)) > 0.05*float64(measured) {
+			t.Errorf("%s: planned %d, measured %d", what, planned, counted)
+		}
+	}
+	near("sum", p.sum(), measured)
+	near("weights", p[partWeights]+p[partTeacherWeights], kinds[torch.MemoryWeights])
+	near("gradients", p[partGradients], kinds[torch.MemoryGradients])
+	near("optimizer", p[partOptimizer], kinds[torch.MemoryOptimizer])
+	near("activations", p[partActivations], kinds[torch.MemoryActivations])
+	near("head", p[partHead]+p[partTeacher], kinds[torch.MemoryHead])
+	if other := kinds[torch.MemoryOther]; other > 4096 {
+		t.Errorf("%d bytes are of no kind", other)
+	}
+}
