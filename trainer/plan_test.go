@@ -3,10 +3,15 @@ package trainer
 import (
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"frugal/torch"
+	"frugal/trainer/config"
+	"frugal/trainer/gpt2"
+	"frugal/trainer/monitor"
 )
 
 // planCase is a configuration whose step is measured.
@@ -101,5 +106,50 @@ func checkPlan(t *testing.T, r *run) {
 	near("head", p[partHead]+p[partTeacher], kinds[torch.MemoryHead])
 	if other := kinds[torch.MemoryOther]; other > 4096 {
 		t.Errorf("%d bytes are of no kind", other)
+	}
+}
+
+// presetPlan is the plan of a preset with GPT-2's vocabulary in bf16, of one micro-batch, as the page has it.
+func presetPlan(t *testing.T, preset string) (parameters int64, p memoryPlan) {
+	t.Helper()
+	c, _, err := config.Load(config.LoadOptions{Set: []string{"preset=" + preset}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := gpt2.Config{VocabSize: 50257, HiddenSize: c.HiddenSize, NumLayers: c.NumLayers, NumHeads: c.NumHeads, IntermediateSize: c.IntermediateSize,
+		MaxPositionEmbeddings: c.MaxPositionEmbeddings}
+	s := stepShape{model: m, rows: int64(c.BatchSize), length: int64(c.MaxPositionEmbeddings), precision: torch.BFloat16,
+		checkpointing: c.GradientCheckpointing, chunkRows: m.ChunkRows()}
+	return m.NumParameters(), s.plan()
+}
+
+// docs/presets.md shows what the program prints for the two smaller presets; the table is computed for all.
+func TestThePresetsPageHasThePlan(t *testing.T) {
+	names := [][]string{{"parameters", "weights", "gradients", "optimizer", "activations", "head", "sum"},
+		{"parâmetros", "pesos", "gradientes", "otimizador", "ativações", "cabeça", "soma"}}
+	for language, page := range []string{"presets.md", "presets.pt-BR.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "docs", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		table := map[string][]string{}
+		for line := range strings.Lines(string(text)) {
+			if cells := strings.Split(strings.Trim(line, "| \n"), " | "); len(cells) == 5 {
+				table[cells[0]] = cells
+			}
+		}
+		for column, preset := range []string{"4gb", "6gb", "8gb", "large"} {
+			parameters, p := presetPlan(t, preset)
+			want := []string{monitor.FormatCount(parameters)}
+			for _, bytes := range append(p[:partTeacherWeights:partTeacherWeights], p.sum()) {
+				want = append(want, monitor.FormatBytes(bytes))
+			}
+			for row, name := range names[language] {
+				plain := strings.NewReplacer(",", "", ".", "")
+				if cells := table[name]; cells == nil || plain.Replace(cells[column+1]) != plain.Replace(want[row]) {
+					t.Errorf("%s: %s of %s: the table has %q, planned is %s", page, name, preset, cells, want[row])
+				}
+			}
+		}
 	}
 }

@@ -58,7 +58,7 @@ var arrows = map[string]row{
 	"corpus":               {"", "embedded text"},
 
 	"trainer/internal/deptest": {"", "these rules"},
-	"docs":                     {"trainer/config trainer/monitor", "tests of the documents: keys, and figures as the program writes them"},
+	"docs":                     {"trainer/config", "tests of the documents: keys, and what presets fill in"},
 	"scripts":                  {"", "tests of the scripts"},
 	"scripts/htmltext":         {"", "a filter for scripts/fetch-corpus.sh"},
 	"scripts/experiments/lab":  {"", "tables and pictures of the experiments, from what runs have logged"},
