@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -80,6 +81,63 @@ func TestThePlanIsWhatAStepTakes(t *testing.T) {
 			}
 			inRun(t, smallRun(t, dir, settings...), func(r *run) { checkPlan(t, r) })
 		})
+	}
+}
+
+// The peak of a step whose teacher is much larger than the student lies in the teacher's pass forward.
+func TestThePlanSeesATeachersPass(t *testing.T) {
+	teacher := teacherOf(t, "hidden_size=256", "num_heads=4", "intermediate_size=1024", "num_layers=2", "max_position_embeddings=256", "max_steps=1")
+	for _, precision := range []string{"fp32", "bf16"} {
+		c := planCase{precision: precision, checkpointing: true, attention: "flash", rows: 4, length: 256, hidden: 64, layers: 2, heads: 2, vocab: 257,
+			accumulation: 1, distilled: "exact"}
+		t.Run(precision, func(t *testing.T) {
+			inRun(t, smallRun(t, t.TempDir(), append(c.settings(), distilled(teacher)...)...), func(r *run) {
+				checkPlan(t, r)
+				s := r.stepShape()
+				s.teacher = nil
+				if with, without := r.stepShape().plan(), s.plan(); with[partHead] > 0 || without[partHead] == 0 {
+					t.Errorf("the peak is not in the teacher's pass: %v, without one %v", with, without)
+				}
+			})
+		})
+	}
+}
+
+// Each train line tells what its peak consisted of, and the log's end names the parts.
+func TestThePeakIsToldByKind(t *testing.T) {
+	o := smallRun(t, t.TempDir(), "max_steps=2")
+	var log strings.Builder
+	o.Stderr = &log
+	o.Config.Monitoring.Progress = "plain"
+	mustRun(t, o)
+	text, err := os.ReadFile(filepath.Join(o.Config.OutputDir, "metrics.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for line := range strings.Lines(string(text)) {
+		var e struct {
+			Event string
+			Peak  int64            `json:"peak_memory_bytes"`
+			Kinds map[string]int64 `json:"peak_memory_by_kind"`
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Event != "train" {
+			continue
+		}
+		told++
+		sum := int64(0)
+		for _, bytes := range e.Kinds {
+			sum += bytes
+		}
+		if sum != e.Peak || e.Kinds["weights"] == 0 || e.Kinds["optimizer"] == 0 || len(e.Kinds) != torch.NumMemoryKinds {
+			t.Errorf("the kinds %v are not those of a peak of %d", e.Kinds, e.Peak)
+		}
+	}
+	if told != 2 || !strings.Contains(log.String(), "of the peak: weights ") {
+		t.Errorf("%d train lines, log:\n%s", told, log.String())
 	}
 }
 
