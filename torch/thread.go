@@ -2,7 +2,7 @@
 
 package torch
 
-// One locked goroutine does all tensor work: gradient mode, autocast and OpenMP's thread pool belong to the OS thread.
+// One locked goroutine does all tensor work: gradient mode and OpenMP's thread pool belong to the OS thread.
 
 import (
 	"errors"
