@@ -105,6 +105,7 @@ const char* ft_grad_mode(int on, int* before);
 const char* ft_fused_adamw_(const ft_tensor* params, const ft_tensor* grads, const ft_tensor* exp_avgs, const ft_tensor* exp_avg_sqs, size_t n,
                             ft_tensor step, ft_tensor lr, double beta1, double beta2, double weight_decay, double eps, ft_tensor grad_scale,
                             ft_tensor found_inf);
+const char* ft_count_update_(ft_tensor count, ft_tensor found_inf);
 const char* ft_clip_coefficient(ft_tensor norm, double max_norm, ft_tensor* out);
 const char* ft_amp_update_scale_(ft_tensor scale, ft_tensor growth_tracker, ft_tensor found_inf, double growth, double backoff, int64_t interval);
 
@@ -122,6 +123,17 @@ const char* ft_manual_seed(ft_device device, uint64_t seed);
 const char* ft_set_num_threads(int n);
 const char* ft_num_threads(int* out);
 const char* ft_cpu_capability(const char** out);
+
+// stream.cc. A null stream is that in which the device works.
+const char* ft_stream_new(ft_device device, void** out);
+const char* ft_stream_free(void* stream);
+const char* ft_stream_copy(void* stream, ft_tensor to, ft_tensor from);
+const char* ft_event_new(ft_device device, void** out);
+const char* ft_event_free(void* event);
+const char* ft_event_record(void* event, void* stream, ft_device device);
+const char* ft_event_block(void* event, void* stream, ft_device device);
+const char* ft_event_synchronize(void* event);
+const char* ft_host_zeros(const int64_t* shape, size_t n, int8_t dtype, ft_device card, ft_tensor* out, int* pinned);
 
 // allocator.cc: memory by kind, in the order of torch.MemoryKind
 enum { ft_memory_kinds = 6 };

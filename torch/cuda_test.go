@@ -108,6 +108,7 @@ func TestAnUpdateWithLossScalingCUDA(t *testing.T) {
 				found.Fill_(1)
 			}
 			divisor := torch.ClipCoefficient(norm.Mul(s.Reciprocal()), 1).Reciprocal().Mul(s)
+			torch.CountUpdate_(count, found)
 			torch.FusedAdamW_(torch.AdamW{0.9, 0.999, 0.01, 1e-8}, params, grads, zeros(), zeros(), count, torch.Full(nil, 0.1, torch.Float32, d), divisor, found)
 			torch.AMPUpdateScale_(s, tracker, found, 2, 0.5, 2000)
 			return params[0].Float32s(), count.Item(), s.Item()

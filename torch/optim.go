@@ -6,6 +6,8 @@ package torch
 #include "binding.h"
 #cgo noescape ft_fused_adamw_
 #cgo nocallback ft_fused_adamw_
+#cgo noescape ft_count_update_
+#cgo nocallback ft_count_update_
 #cgo noescape ft_clip_coefficient
 #cgo nocallback ft_clip_coefficient
 #cgo noescape ft_amp_update_scale_
@@ -18,8 +20,11 @@ type AdamW struct {
 	Beta1, Beta2, WeightDecay, Epsilon float64
 }
 
-// FusedAdamW_ updates params in place from grads, divided by gradScale. expAvgs and expAvgSqs are the moments, step the float32
-// scalar count of updates, lr a scalar tensor; gradScale is a float32 scalar or nil for 1, and what it leaves in grads is not
+// CountUpdate_ adds an update to a count, a float32 scalar, unless foundInf (float32 scalar, may be nil) is 1.
+func CountUpdate_(count, foundInf *Tensor) { check(C.ft_count_update_(count.p(), foundInf.optional())) }
+
+// FusedAdamW_ updates params in place from grads, divided by gradScale. expAvgs and expAvgSqs are the moments, step the count of updates
+// of CountUpdate_, this one included, lr a scalar tensor; gradScale is a float32 scalar or nil for 1, and what it leaves in grads is not
 // defined. Where foundInf (float32 scalar, may be nil) is 1, nothing changes.
 func FusedAdamW_(o AdamW, params, grads, expAvgs, expAvgSqs []*Tensor, step, lr, gradScale, foundInf *Tensor) {
 	p, n := pointers(params)

@@ -66,6 +66,7 @@ func TestFusedAdamW(t *testing.T) {
 					g[i] *= 8
 				}
 			}
+			torch.CountUpdate_(count, infinite)
 			torch.FusedAdamW_(o, p, []*torch.Tensor{values(g...), values(0.1)}, m, v, count, torch.Full(nil, 0.01, torch.Float32, torch.CPU), scale, infinite)
 			if got := count.Item(); got != float64(updates) {
 				t.Errorf("after call %d: %v updates counted, want %d", step, got, updates)

@@ -160,14 +160,17 @@ func (r *run) buildModel() (err error) {
 	if r.source != "" {
 		m.LayerNormEpsilon, m.ExactGELU = r.architecture.LayerNormEpsilon, r.architecture.ExactGELU
 	}
-	r.model = gpt2.New(m, r.device)
+	if err := r.checkHostMemory(m); err != nil {
+		return err
+	}
+	r.model = gpt2.NewOffloaded(m, r.device, offloads[c.CPUOffload])
 	r.onClose(r.model.Free)
 	r.optimizer = newOptimizer(c, r.model)
 	r.onClose(r.optimizer.free)
 	r.lossSum = torch.Zeros(nil, torch.Float64, r.device).Detached()
 	r.onClose(r.lossSum.Free)
 	if r.precision == torch.Float16 {
-		r.scaler = newLossScaler(r.device)
+		r.scaler = newLossScaler(r.model.Home(), r.device)
 		r.onClose(r.scaler.free)
 	}
 	r.schedule = Schedule{Kind: c.LRSchedule, Rate: c.LearningRate, MinRatio: c.MinLRRatio, Warmup: int64(c.WarmupSteps), Total: r.totalSteps}

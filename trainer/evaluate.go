@@ -36,7 +36,7 @@ func (r *run) evaluate() (e Evaluation, err error) {
 			return e, err
 		}
 		batch := torch.OpenScope()
-		ids, targets := tensors(b, r.device)
+		ids, targets := tensors(b, r.model.Home(), r.device)
 		r.model.Loss(ids, targets, r.precision, sum)
 		batch.Close()
 		e.Targets += b.Targets

@@ -46,7 +46,7 @@ func (p *Pretrained) score(text []byte, device torch.Device) (s curriculum.Score
 	scope := torch.OpenScope()
 	defer scope.Close()
 	sum := torch.Zeros(nil, torch.Float64, device)
-	input, targets := tensors(rowsOf(ids, p.Model.MaxPositionEmbeddings), device)
+	input, targets := tensors(rowsOf(ids, p.Model.MaxPositionEmbeddings), device, device)
 	p.Model.Loss(input, targets, torch.Float32, sum)
 	s.Total = sum.Item() / math.Ln2
 	return s

@@ -4,6 +4,8 @@ package trainer
 // embeddings decay, biases and LayerNorm parameters do not.
 
 import (
+	"slices"
+
 	"frugal/torch"
 	"frugal/trainer/config"
 	"frugal/trainer/gpt2"
@@ -14,34 +16,32 @@ type optimizer struct {
 	maxNorm          float64 // 0: no clipping
 	expAvg, expAvgSq *torch.Tensor
 	groups           []*paramGroup
+	units            [][]unit                 // by unit of the model's Update and by group; nil before the first update
 	views            map[string]*torch.Tensor // of the moments, by their names in a checkpoint
-	norm             *torch.Tensor            // the last update's, before clipping: a float32 scalar on the device
+	norm             *torch.Tensor            // the last update's, before clipping: a float32 scalar at the model's home
 }
 
-// paramGroup is the parts of the buffers whose weights decay alike.
+// paramGroup is the weights that decay alike.
 type paramGroup struct {
 	torch.AdamW
-	slices  []gpt2.Slice
 	updates *torch.Tensor // a float32 scalar
 }
 
+// unit is a group's parts of a unit of an Update: views of the buffers.
+type unit struct{ weights, gradients, expAvg, expAvgSq []*torch.Tensor }
+
 func newOptimizer(c *config.TrainingConfig, m *gpt2.Model) *optimizer {
 	zeros := func() (t *torch.Tensor) {
-		torch.CountAs(torch.MemoryOptimizer, func() { t = torch.Zeros(m.Weights().Shape(), torch.Float32, m.Device).Detached() })
+		torch.CountAs(torch.MemoryOptimizer, func() { t = m.Buffer(torch.Float32) })
 		return t
 	}
 	o := &optimizer{model: m, maxNorm: c.MaxGradNorm, expAvg: zeros(), expAvgSq: zeros(), views: make(map[string]*torch.Tensor),
-		norm: torch.Zeros(nil, torch.Float32, m.Device).Detached()}
+		norm: torch.Zeros(nil, torch.Float32, m.Home()).Detached()}
 	for _, decay := range []bool{true, false} {
 		g := &paramGroup{AdamW: torch.AdamW{Beta1: c.AdamBeta1, Beta2: c.AdamBeta2, Epsilon: c.AdamEpsilon}}
-		g.updates = torch.Zeros(nil, torch.Float32, m.Device).Detached()
+		g.updates = torch.Zeros(nil, torch.Float32, m.Home()).Detached()
 		if decay {
 			g.WeightDecay = c.WeightDecay
-		}
-		for _, s := range m.Slices() {
-			if s.Decay == decay {
-				g.slices = append(g.slices, s)
-			}
 		}
 		o.groups = append(o.groups, g)
 	}
@@ -77,13 +77,15 @@ type pendingUpdate struct {
 
 // prepare begins unscale → clip by the global norm → AdamW → scaler update, from the model's gradients, and apply ends it. s is nil
 // without loss scaling. observe, unless nil, sees the gradients as they are before clipping. Nothing is read back from the device.
+// All of it happens at the model's home.
 func (o *optimizer) prepare(rate *torch.Tensor, s *lossScaler, observe func()) pendingUpdate {
 	u := pendingUpdate{rate: rate, scaler: s}
 	torch.NoGrad(func() {
 		gradients := o.model.Gradients()
+		o.makeUnits(gradients)
 		if s != nil {
-			u.divisor = s.scale
-			if observe != nil { // it has to see them unscaled
+			u.divisor = s.scale.Clone() // the scaler moves on before the update is done
+			if observe != nil {         // it has to see them unscaled
 				gradients.Mul_(s.inverse())
 				u.divisor = nil
 			}
@@ -114,28 +116,45 @@ func (o *optimizer) prepare(rate *torch.Tensor, s *lossScaler, observe func()) p
 
 // apply changes the weights and clears the gradients. It allocates nothing.
 func (o *optimizer) apply(u pendingUpdate) {
-	scope := torch.OpenScope()
-	defer scope.Close()
 	torch.NoGrad(func() {
 		o.norm.Copy_(u.norm)
 		for _, g := range o.groups {
-			torch.FusedAdamW_(g.AdamW, g.of(o.model.Weights()), g.of(o.model.Gradients()), g.of(o.expAvg), g.of(o.expAvgSq), g.updates, u.rate, u.divisor, u.foundInf)
+			torch.CountUpdate_(g.updates, u.foundInf)
 		}
 		if u.scaler != nil {
 			u.scaler.update(u.foundInf)
 		}
 	})
-	o.model.Changed()
-	o.model.ClearGradients()
+	o.model.Update(func(i int) {
+		torch.NoGrad(func() {
+			for j, g := range o.groups {
+				if p := o.units[i][j]; len(p.weights) > 0 {
+					torch.FusedAdamW_(g.AdamW, p.weights, p.gradients, p.expAvg, p.expAvgSq, g.updates, u.rate, u.divisor, u.foundInf)
+				}
+			}
+		})
+	}, u.rate, u.divisor, u.foundInf)
 }
 
-// of are the group's parts of a buffer.
-func (g *paramGroup) of(buffer *torch.Tensor) []*torch.Tensor {
-	parts := make([]*torch.Tensor, len(g.slices))
-	for i, s := range g.slices {
-		parts[i] = buffer.Narrow(0, s.Offset, s.Length)
+// makeUnits makes the views, once there are gradients.
+func (o *optimizer) makeUnits(gradients *torch.Tensor) {
+	if o.units != nil {
+		return
 	}
-	return parts
+	buffers := []*torch.Tensor{o.model.Weights(), gradients, o.expAvg, o.expAvgSq}
+	for _, slices := range o.model.Units() {
+		parts := make([]unit, len(o.groups))
+		for _, s := range slices {
+			p := &parts[1]
+			if s.Decay {
+				p = &parts[0]
+			}
+			for i, list := range []*[]*torch.Tensor{&p.weights, &p.gradients, &p.expAvg, &p.expAvgSq} {
+				*list = append(*list, buffers[i].Narrow(0, s.Offset, s.Length).Detached())
+			}
+		}
+		o.units = append(o.units, parts)
+	}
 }
 
 // notFinite is 1 where x, a scalar, is infinite or not a number, else 0: a float32 scalar.
@@ -145,6 +164,14 @@ func notFinite(x *torch.Tensor) *torch.Tensor {
 }
 
 func (o *optimizer) free() {
+	o.model.Settle()
+	for _, parts := range o.units {
+		for _, p := range parts {
+			for _, t := range slices.Concat(p.weights, p.gradients, p.expAvg, p.expAvgSq) {
+				t.Free()
+			}
+		}
+	}
 	for _, g := range o.groups {
 		g.updates.Free()
 	}

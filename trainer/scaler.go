@@ -1,7 +1,8 @@
 package trainer
 
 // Loss scaling for fp16 (Micikevicius et al., arXiv 1710.03740), with torch.amp.GradScaler's numbers and kernels. The state
-// lives on the device: no update waits for the host to learn whether it was skipped.
+// lives where the update is made, and what is counted of losses on the device: no update waits for the host to learn whether it was
+// skipped.
 
 import "frugal/torch"
 
@@ -19,11 +20,11 @@ type lossScaler struct {
 	lost    *torch.Tensor // float64 scalar: targets of skipped windows whose losses are not in the sum, since it was read
 }
 
-func newLossScaler(device torch.Device) *lossScaler {
+func newLossScaler(home, device torch.Device) *lossScaler {
 	return &lossScaler{
-		scale:   torch.Full(nil, initialScale, torch.Float32, device).Detached(),
-		growth:  torch.Zeros(nil, torch.Int32, device).Detached(),
-		skipped: torch.Zeros(nil, torch.Float32, device).Detached(),
+		scale:   torch.Full(nil, initialScale, torch.Float32, home).Detached(),
+		growth:  torch.Zeros(nil, torch.Int32, home).Detached(),
+		skipped: torch.Zeros(nil, torch.Float32, home).Detached(),
 		lost:    torch.Zeros(nil, torch.Float64, device).Detached(),
 	}
 }
@@ -43,7 +44,8 @@ func (s *lossScaler) update(foundInf *torch.Tensor) {
 // whose objective is not finite and whose update was skipped is left out with its targets: it would make all losses of the interval
 // infinite. Where the update was not skipped it stays, to be found.
 func (s *lossScaler) count(losses []*torch.Tensor, targets int64, foundInf *torch.Tensor, sums []*torch.Tensor) (addends, to []*torch.Tensor) {
-	loss, device := losses[0], s.scale.Device()
+	loss, device := losses[0], s.lost.Device()
+	foundInf = foundInf.To(torch.Float32, device)
 	zero := torch.Zeros(nil, torch.Float64, device)
 	leave := notFinite(loss).Mul(foundInf)
 	for i := range sums {

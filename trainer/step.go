@@ -67,7 +67,7 @@ func (r *run) tryStep(w *data.Window) (err error) {
 	defer scope.Close()
 	weight := torch.Full(nil, 1/float64(w.Targets), torch.Float32, r.device)
 	if r.scaler != nil {
-		weight = r.scaler.scale.MulScalar(1 / float64(w.Targets))
+		weight = r.scaler.scale.MulScalar(1/float64(w.Targets)).To(torch.Float32, r.device)
 	}
 	losses := r.windowLosses()
 	index := 0
@@ -99,7 +99,7 @@ func (r *run) microBatch(b *data.Batch, index int, weight *torch.Tensor, losses 
 	scope := torch.OpenScope()
 	defer scope.Close()
 	var ids, targets *torch.Tensor
-	torch.CountAs(torch.MemoryActivations, func() { ids, targets = tensors(b, r.device) })
+	torch.CountAs(torch.MemoryActivations, func() { ids, targets = tensors(b, r.model.Home(), r.device) })
 	var guide gpt2.Guide
 	if r.distillation != nil {
 		torch.CountAs(torch.MemoryHead, func() { guide, err = r.guide(b, ids, losses.distilled) })
@@ -118,9 +118,9 @@ func (r *run) microBatch(b *data.Batch, index int, weight *torch.Tensor, losses 
 	return nil
 }
 
-// tensors are the batch's ids and, at each position, the id that follows it, or -1 at a row's end and in its padding: both
-// int64 [rows, length].
-func tensors(b *data.Batch, device torch.Device) (ids, targets *torch.Tensor) {
+// tensors are the batch's ids at a model's home and, on its device, at each position the id that follows it, or -1 at a row's end and
+// in its padding: both int64 [rows, length].
+func tensors(b *data.Batch, home, device torch.Device) (ids, targets *torch.Tensor) {
 	next := make([]int64, len(b.InputIDs))
 	for row, length := range b.Lengths {
 		at := row * b.Length
@@ -131,22 +131,23 @@ func tensors(b *data.Batch, device torch.Device) (ids, targets *torch.Tensor) {
 		}
 	}
 	shape := []int64{int64(b.Rows), int64(b.Length)}
-	return torch.FromInt64s(b.InputIDs, shape, device), torch.FromInt64s(next, shape, device)
+	return torch.FromInt64s(b.InputIDs, shape, home), torch.FromInt64s(next, shape, device)
 }
 
-// rate is the learning rate of the next update: a scalar on the device. A skipped update does not advance the schedule, and
+// rate is the learning rate of the next update: a scalar where that is made. A skipped update does not advance the schedule, and
 // only the device knows how many there were since the last time it was asked: it picks from those that are possible.
 func (r *run) rate() *torch.Tensor {
+	home := r.model.Home()
 	if r.scaler == nil {
-		return torch.Full(nil, r.schedule.At(r.done.Step), rateDType(r.device), r.device)
+		return torch.Full(nil, r.schedule.At(r.done.Step), rateDType(home), home)
 	}
 	pending := r.done.Step - r.known.step
 	rates := make([]float64, pending+1)
 	for i := range rates {
 		rates[i] = r.schedule.At(r.done.Step - r.known.skipped - int64(i))
 	}
-	since := r.scaler.skipped.Clone().AddScalar_(-float64(r.known.skipped)).To(torch.Int64, r.device)
-	all := torch.FromFloat64s(rates, []int64{pending + 1}, r.device).To(rateDType(r.device), r.device)
+	since := r.scaler.skipped.Clone().AddScalar_(-float64(r.known.skipped)).To(torch.Int64, home)
+	all := torch.FromFloat64s(rates, []int64{pending + 1}, home).To(rateDType(home), home)
 	return all.IndexSelect(0, since.Reshape(1)).Reshape()
 }
 

@@ -218,7 +218,7 @@ func (r *run) askTeacher(teacher *distill.Teacher, want cache.Contents, first, e
 			return kept, err
 		}
 		scope := torch.OpenScope()
-		ids, _ := tensors(b, r.device)
+		ids, _ := tensors(b, r.device, r.device)
 		all := teacher.TopK(ids, want.TopK, want.Temperature)
 		scope.Close()
 		for row, length := range b.Lengths {

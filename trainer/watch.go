@@ -20,7 +20,7 @@ import (
 func (r *run) buildWatch() error {
 	m := r.config.Monitoring
 	if m.HistogramSteps > 0 && m.TensorBoard {
-		r.histograms = newHistograms(r.model.Parameters(), r.device)
+		r.histograms = newHistograms(r.model.Parameters(), r.model.Home())
 		r.onClose(r.histograms.free)
 	}
 	if m.SampleSteps == 0 {
@@ -88,6 +88,7 @@ func (r *run) observeGradients() func() {
 
 func (r *run) recordHistograms() {
 	if r.histograms != nil && r.due(r.config.Monitoring.HistogramSteps) {
+		r.model.Settle()
 		r.harmless("histograms", func() error { r.monitor.Record(r.histograms.record(r.done.Step)); return nil })
 	}
 }

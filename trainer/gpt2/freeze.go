@@ -34,6 +34,8 @@ func (c Config) FrozenBytes(precision torch.DType) (tensors []int64) {
 // Hidden is what the output sees of ids [B, T] int64: [B·T, C] in the compute precision, without gradients and without dropout.
 func (m *Model) Hidden(ids *torch.Tensor, precision torch.DType) *torch.Tensor {
 	return m.evaluate(ids, precision, func(x *torch.Tensor) *torch.Tensor {
+		m.headArrives()
+		defer m.headLeaves()
 		return m.lnF.forward(m, x).Reshape(-1, int64(m.HiddenSize))
 	})
 }

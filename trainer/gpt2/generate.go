@@ -105,8 +105,12 @@ func (m *Model) nextLogits(ids *torch.Tensor, past cache) *torch.Tensor {
 		shape := ids.Shape()
 		x := m.embed(ids, past.length())
 		for i := range m.blocks {
+			m.arrive(i+1, m.following(i))
 			x = torch.Scoped(func() *torch.Tensor { return m.blocks[i].forward(m, x, &past[i]) })
+			m.leave(i + 1)
 		}
+		m.headArrives()
+		defer m.headLeaves()
 		last := x.Narrow(1, shape[1]-1, 1).Reshape(shape[0], int64(m.HiddenSize))
 		return torch.LinearRows(m.lnF.forward(m, last), m.wte.working.Transpose(0, 1), nil)
 	})

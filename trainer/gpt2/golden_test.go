@@ -161,7 +161,7 @@ func (o *optimizer) update(rate, maxNorm float64, device torch.Device) (norm flo
 	divisor := torch.ClipCoefficient(n, maxNorm).Reciprocal()
 	for i, decay := range []bool{true, false} {
 		of := func(buffer *torch.Tensor) (parts []*torch.Tensor) {
-			for _, s := range o.m.Slices() {
+			for _, s := range o.m.Units()[0] {
 				if s.Decay == decay {
 					parts = append(parts, buffer.Narrow(0, s.Offset, s.Length))
 				}
@@ -169,6 +169,7 @@ func (o *optimizer) update(rate, maxNorm float64, device torch.Device) (norm flo
 			return parts
 		}
 		o.WeightDecay = o.decay[i]
+		torch.CountUpdate_(o.steps[i], nil)
 		torch.FusedAdamW_(o.AdamW, of(o.m.Weights()), of(o.m.Gradients()), of(o.mean), of(o.square), o.steps[i], torch.Full(nil, rate, torch.Float32, device), divisor, nil)
 	}
 	o.m.Changed()

@@ -31,6 +31,12 @@ func ChunkSize(n, chunkRows int64) int64 { return evenly(n, chunkRows) }
 func (m *Model) headLoss(x, targets *torch.Tensor, p Pass) *torch.Tensor {
 	scope := torch.OpenScope()
 	defer scope.Close()
+	m.headArrives()
+	defer m.headLeaves()
+	if p.Weight != nil {
+		m.gradientArrives(embedding, m.lastNorm())
+		m.gradientArrives(m.lastNorm(), noStage)
+	}
 	y := m.lnF.forward(m, x)
 	var dy *torch.Tensor
 	torch.NoGrad(func() {
@@ -53,6 +59,7 @@ func (m *Model) headLoss(x, targets *torch.Tensor, p Pass) *torch.Tensor {
 		return nil
 	}
 	torch.Backward([]*torch.Tensor{y}, []*torch.Tensor{dy})
+	m.gradientLeaves(m.lastNorm())
 	arrived := x.Grad()
 	scope.Keep(arrived)
 	return arrived

@@ -93,6 +93,7 @@ func window(m *Model, p Pass, scale float64, parts ...batch) result {
 		m.ForwardBackward(ids, next, p)
 	}
 	r := result{loss: p.LossSum.Item() / float64(targets), gradients: map[string][]float32{}}
+	m.Gradients() // waits for them
 	for _, p := range m.Parameters() {
 		r.gradients[p.Name] = p.Gradient().MulScalar(1 / scale).Float32s()
 	}

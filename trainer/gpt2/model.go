@@ -57,13 +57,16 @@ type block struct {
 }
 
 // New makes a model whose weights are not set: Init or Load fills them.
-func New(c Config, device torch.Device) *Model {
+func New(c Config, device torch.Device) *Model { return NewOffloaded(c, device, NoOffload) }
+
+// NewOffloaded makes one that keeps on the device what the Offload leaves there. It computes what any other does.
+func NewOffloaded(c Config, device torch.Device, o Offload) *Model {
 	m := &Model{Config: c, Device: device}
 	if torch.HasOneDNN() {
 		m.Library = torch.OneDNN
 	}
 	m.declareStages()
-	m.allocate(device)
+	m.allocate(device, o)
 	return m
 }
 
@@ -111,11 +114,14 @@ func (c Config) BufferLength() int64 {
 	return m.length
 }
 
-// embed: ids [B, T] int64 of the positions from first on → [B, T, C] fp32, without gradients and before dropout.
+// embed: ids [B, T] int64 of the positions from first on → [B, T, C] fp32, without gradients and before dropout. The rows are looked
+// up at home, where the ids had better be as well.
 func (m *Model) embed(ids *torch.Tensor, first int64) *torch.Tensor {
+	m.awaitUpdate(embedding)
 	return torch.Scoped(func() *torch.Tensor {
 		T := ids.Shape()[1]
-		return torch.Embedding(m.wte.master, ids).Add_(m.wpe.master.Narrow(0, first, T))
+		x := torch.Embedding(m.wte.master, ids.To(torch.Int64, m.home)).Add_(m.wpe.master.Narrow(0, first, T))
+		return x.To(torch.Float32, m.Device)
 	})
 }
 
@@ -123,6 +129,7 @@ func (m *Model) embed(ids *torch.Tensor, first int64) *torch.Tensor {
 func (m *Model) embedBackward(ids, gradient *torch.Tensor) {
 	scope := torch.OpenScope()
 	defer scope.Close()
+	ids = ids.To(torch.Int64, m.Device)
 	m.wte.gradient.AddRows_(ids, gradient)
 	if !m.accumulate {
 		m.wpe.gradient.Fill_(0)
@@ -174,7 +181,7 @@ func (b *block) mlp(m *Model, x *torch.Tensor) *torch.Tensor {
 
 // forward: [.., C] fp32 → [.., C] in the compute precision.
 func (l layerNorm) forward(m *Model, x *torch.Tensor) *torch.Tensor {
-	return torch.LayerNorm(x, torch.Affine{Weight: l.weight.master, Bias: l.bias.master, WeightGradient: l.weight.gradient, BiasGradient: l.bias.gradient,
+	return torch.LayerNorm(x, torch.Affine{Weight: l.weight.full, Bias: l.bias.full, WeightGradient: l.weight.gradient, BiasGradient: l.bias.gradient,
 		Accumulate: m.accumulate}, m.LayerNormEpsilon, m.precision)
 }
 

@@ -37,7 +37,7 @@ func (m *Model) forwardBackward(ids, targets *torch.Tensor, p Pass) {
 	dropped := m.stage(0, p, func() *torch.Tensor { return embedded.Dropout(m.Dropout) })
 	inputs[0] = leaf(dropped)
 	for i := range m.blocks {
-		run := func() { outputs[i] = m.runBlock(i, inputs[i], p) }
+		run := func() { outputs[i] = m.runBlock(i, inputs[i], p, m.following(i)) }
 		if p.Checkpointing {
 			torch.NoGrad(run)
 		} else {
@@ -50,16 +50,22 @@ func (m *Model) forwardBackward(ids, targets *torch.Tensor, p Pass) {
 	torch.CountAs(torch.MemoryHead, func() { gradient = m.headLoss(inputs[len(m.blocks)], targets, p) })
 	inputs[len(m.blocks)].Free()
 	for i := len(m.blocks) - 1; i >= 0; i-- {
+		m.gradientArrives(i+1, m.preceding(i))
 		if p.Checkpointing {
 			outputs[i].Free()
-			outputs[i] = m.runBlock(i, inputs[i], p)
+			outputs[i] = m.runBlock(i, inputs[i], p, m.preceding(i))
+		} else {
+			m.arrive(i+1, m.preceding(i))
 		}
 		gradient = backward(outputs[i], gradient, inputs[i])
+		m.leave(i + 1)
+		m.gradientLeaves(i + 1)
 	}
 	if m.Dropout > 0 {
 		gradient = backward(dropped, gradient, embedded)
 	}
 	m.embedBackward(ids, gradient)
+	m.gradientLeaves(embedding)
 	m.accumulate = true
 }
 
@@ -77,6 +83,8 @@ func (m *Model) Loss(ids, targets *torch.Tensor, precision torch.DType, lossSum 
 // never holds the whole of it.
 func (m *Model) Logits(ids *torch.Tensor, precision torch.DType) *torch.Tensor {
 	return m.evaluate(ids, precision, func(x *torch.Tensor) *torch.Tensor {
+		m.headArrives()
+		defer m.headLeaves()
 		return m.lnF.forward(m, x).MatMul(m.wte.working.Transpose(0, 1))
 	})
 }
@@ -93,7 +101,7 @@ func (m *Model) evaluate(ids *torch.Tensor, precision torch.DType, f func(x *tor
 		m.prepare(precision)
 		x := m.embed(ids, 0)
 		for i := range m.blocks {
-			next := m.runBlock(i, x, p)
+			next := m.runBlock(i, x, p, m.following(i))
 			x.Free()
 			x = next
 		}
@@ -103,8 +111,37 @@ func (m *Model) evaluate(ids *torch.Tensor, precision torch.DType, f func(x *tor
 	return y
 }
 
-func (m *Model) runBlock(i int, x *torch.Tensor, p Pass) *torch.Tensor {
+// runBlock is block i's forward pass; next is the stage that follows.
+func (m *Model) runBlock(i int, x *torch.Tensor, p Pass, next int) *torch.Tensor {
+	m.arrive(i+1, next)
+	defer m.leave(i + 1)
 	return m.stage(i+1, p, func() *torch.Tensor { return m.blocks[i].forward(m, x, nil) })
+}
+
+// following is the stage whose weights are needed after block i's in a forward pass.
+func (m *Model) following(i int) int {
+	if i+1 == len(m.blocks) {
+		return embedding // whose weight is the head's
+	}
+	return i + 2
+}
+
+// preceding is the one whose are needed after block i's in a backward pass.
+func (m *Model) preceding(i int) int {
+	if i == 0 {
+		return noStage
+	}
+	return i
+}
+
+func (m *Model) headArrives() {
+	m.arrive(embedding, m.lastNorm())
+	m.arrive(m.lastNorm(), noStage)
+}
+
+func (m *Model) headLeaves() {
+	m.leave(embedding)
+	m.leave(m.lastNorm())
 }
 
 // stage runs f with the stage's own dropout seed: recomputation and resume need no saved generator state.

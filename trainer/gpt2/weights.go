@@ -139,6 +139,7 @@ func summary(problems []string) string {
 // WeightSources lists the weights in F32 for a safetensors file. Write copies them from the device as it streams, so it belongs
 // on the tensor thread.
 func (m *Model) WeightSources() []safetensors.Source {
+	m.Settle()
 	sources := make([]safetensors.Source, len(m.params))
 	for i, p := range m.params {
 		sources[i] = safetensors.Source{Name: p.Name, DType: "F32", Shape: p.Tensor.Shape(), Write: func(w io.Writer) error {

@@ -1,0 +1,41 @@
+package trainer
+
+// cpu_offload: what the host's memory has to hold for it.
+
+import (
+	"fmt"
+
+	"frugal/torch"
+	"frugal/trainer/config"
+	"frugal/trainer/gpt2"
+	"frugal/trainer/monitor"
+)
+
+var offloads = map[config.Offload]gpt2.Offload{config.OffloadOff: gpt2.NoOffload, config.OffloadOptimizer: gpt2.OffloadOptimizer,
+	config.OffloadFull: gpt2.OffloadFull}
+
+// hostBytes is what an offload keeps in the host's memory: weights, gradients and two moments in fp32, and the weights once more in half
+// precision.
+func hostBytes(c gpt2.Config, precision torch.DType) int64 {
+	each := int64(4 * 4)
+	if precision != torch.Float32 {
+		each += int64(precision.Size())
+	}
+	return each * c.BufferLength()
+}
+
+// checkHostMemory refuses an offload for which the host's memory does not suffice: the system would end the program later, in the
+// middle of an update.
+func (r *run) checkHostMemory(c gpt2.Config) error {
+	if offloads[r.config.CPUOffload] == gpt2.NoOffload {
+		return nil
+	}
+	need := hostBytes(c, r.precision)
+	m, err := torch.MemoryStats(torch.CPU)
+	if err == nil && m.Free > 0 && need > m.Free {
+		return &torch.Error{Kind: torch.OutOfMemory, Message: fmt.Sprintf("cpu_offload %s keeps %s in the host's memory, which has %s left", r.config.CPUOffload,
+			monitor.FormatBytes(need), monitor.FormatBytes(m.Free))}
+	}
+	r.infof("cpu_offload %s: %s in the host's memory", r.config.CPUOffload, monitor.FormatBytes(need))
+	return nil
+}
