@@ -18,7 +18,8 @@ import (
 // to 8 bits, and the moments hold its square.
 func TestAStepSurvivesAFailureAtEachAllocation(t *testing.T) {
 	for name, settings := range map[string][]string{"fp32": {"precision=fp32"}, "fp16": {"precision=fp16"},
-		"checkpointing in bf16": {"precision=bf16", "gradient_checkpointing=true"}} {
+		"checkpointing in bf16": {"precision=bf16", "gradient_checkpointing=true"},
+		"full offload in bf16":  {"precision=bf16", "gradient_checkpointing=true", "cpu_offload=full"}} {
 		t.Run(name, func(t *testing.T) {
 			o := smallRun(t, t.TempDir(), append(settings, "batch_size=3", "gradient_accumulation_steps=2", "warmup_steps=0", "num_layers=1")...)
 			inRun(t, o, func(r *run) {

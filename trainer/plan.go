@@ -45,6 +45,7 @@ type stepShape struct {
 	model         gpt2.Config
 	rows, length  int64       // of a micro-batch
 	precision     torch.DType // to compute in
+	offload       gpt2.Offload
 	checkpointing bool
 	accumulates   bool  // an update has more than one micro-batch
 	composed      bool  // attention's scores [rows·heads, length, length] exist
@@ -58,7 +59,7 @@ type stepShape struct {
 func (r *run) stepShape() stepShape {
 	c := r.config
 	s := stepShape{model: r.model.Config, rows: int64(c.BatchSize), length: int64(c.MaxPositionEmbeddings), precision: r.precision,
-		checkpointing: c.GradientCheckpointing, accumulates: c.GradientAccumulationSteps > 1, card: r.device.Type != torch.CPUType, chunkRows: r.model.ChunkRows()}
+		offload: offloads[c.CPUOffload], checkpointing: c.GradientCheckpointing, accumulates: c.GradientAccumulationSteps > 1, card: r.device.Type != torch.CPUType, chunkRows: r.model.ChunkRows()}
 	s.composed = !s.card && (s.model.Dropout > 0 || r.model.Attention == torch.Composed)
 	if d := r.distillation; d != nil {
 		if d.teacher != nil {
@@ -77,19 +78,34 @@ func (s stepShape) half() bool    { return s.precision != torch.Float32 }
 // plan goes through a window's last micro-batch: forward, head, backward. The update takes a few scalars.
 func (s stepShape) plan() memoryPlan {
 	l := ledger{}
-	n, width := s.model.BufferLength(), s.width()
-	l.take(partWeights, 4*n)
-	if s.half() {
-		l.take(partWeights, width*n)
-	}
-	l.take(partGradients, 4*n)
-	l.take(partOptimizer, 4*n)
-	l.take(partOptimizer, 4*n)
+	s.takeBuffers(&l)
 	l.take(partActivations, 8*s.tokens()) // ids
 	l.take(partActivations, 8*s.tokens()) // targets
 	s.askTeacher(&l)
 	s.forwardBackward(&l)
 	return l.peak
+}
+
+// takeBuffers takes what a run keeps on the device from its first step on.
+func (s stepShape) takeBuffers(l *ledger) {
+	if s.offload != gpt2.NoOffload {
+		weights, gradients := s.model.OffloadBytes(s.offload, s.precision)
+		for _, bytes := range weights {
+			l.take(partWeights, bytes)
+		}
+		for _, bytes := range gradients {
+			l.take(partGradients, bytes)
+		}
+		return
+	}
+	n := s.model.BufferLength()
+	l.take(partWeights, 4*n)
+	if s.half() {
+		l.take(partWeights, s.width()*n)
+	}
+	l.take(partGradients, 4*n)
+	l.take(partOptimizer, 4*n)
+	l.take(partOptimizer, 4*n)
 }
 
 // forwardBackward is gpt2.Model's.

@@ -25,11 +25,12 @@ type planCase struct {
 	hidden, layers, heads, vocab int
 	accumulation                 int
 	distilled                    string // "", "exact" or "cached"
+	offload                      string // of every third: true, full
 }
 
 func (c planCase) String() string {
-	return fmt.Sprintf("%s checkpointing %v %s dropout %v %d×%d hidden %d layers %d vocab %d accumulation %d %s", c.precision, c.checkpointing, c.attention,
-		c.dropout, c.rows, c.length, c.hidden, c.layers, c.vocab, c.accumulation, c.distilled)
+	return fmt.Sprintf("%s checkpointing %v %s dropout %v %d×%d hidden %d layers %d vocab %d accumulation %d offload %s %s", c.precision, c.checkpointing, c.attention,
+		c.dropout, c.rows, c.length, c.hidden, c.layers, c.vocab, c.accumulation, c.offload, c.distilled)
 }
 
 // planCases go through precision, checkpointing and attention with models of several shapes; every fifth has a teacher, every other
@@ -46,6 +47,7 @@ func planCases() (cases []planCase) {
 				for _, c := range sizes {
 					c.precision, c.checkpointing, c.attention, c.dropout = precision, checkpointing, attention.attention, attention.dropout
 					c.accumulation = 1 + len(cases)%2
+					c.offload = []string{"false", "false", "true", "false", "false", "full", "false"}[len(cases)%7]
 					c.distilled = []string{"", "", "", "exact", "cached"}[len(cases)%5]
 					cases = append(cases, c)
 				}
@@ -59,7 +61,7 @@ func (c planCase) settings() []string {
 	return []string{"precision=" + c.precision, fmt.Sprint("gradient_checkpointing=", c.checkpointing), "attention=" + c.attention,
 		fmt.Sprint("dropout=", c.dropout), fmt.Sprint("batch_size=", c.rows), fmt.Sprint("max_position_embeddings=", c.length),
 		fmt.Sprint("hidden_size=", c.hidden), fmt.Sprint("intermediate_size=", 4*c.hidden), fmt.Sprint("num_layers=", c.layers),
-		fmt.Sprint("num_heads=", c.heads), fmt.Sprint("vocab_size=", c.vocab), fmt.Sprint("gradient_accumulation_steps=", c.accumulation)}
+		fmt.Sprint("num_heads=", c.heads), fmt.Sprint("vocab_size=", c.vocab), fmt.Sprint("gradient_accumulation_steps=", c.accumulation), "cpu_offload=" + c.offload}
 }
 
 // TestThePlanIsWhatAStepTakes holds the plan against the peak that is counted in real steps, and its parts against what is counted by
@@ -89,7 +91,7 @@ func TestThePlanSeesATeachersPass(t *testing.T) {
 	teacher := teacherOf(t, "hidden_size=256", "num_heads=4", "intermediate_size=1024", "num_layers=2", "max_position_embeddings=256", "max_steps=1")
 	for _, precision := range []string{"fp32", "bf16"} {
 		c := planCase{precision: precision, checkpointing: true, attention: "flash", rows: 4, length: 256, hidden: 64, layers: 2, heads: 2, vocab: 257,
-			accumulation: 1, distilled: "exact"}
+			accumulation: 1, offload: "false", distilled: "exact"}
 		t.Run(precision, func(t *testing.T) {
 			inRun(t, smallRun(t, t.TempDir(), append(c.settings(), distilled(teacher)...)...), func(r *run) {
 				checkPlan(t, r)

@@ -10,13 +10,14 @@ import (
 	"frugal/torch"
 )
 
-// streams runs f with copies made as late as is allowed, which shows a wait that is missing, and as early, which shows one of a place
-// that is still in use.
+// streams runs f with copies made as late as is allowed, which shows a wait that is missing; as early, which shows one of a place that is
+// still in use; and with updates on another thread, as a card has them.
 func streams(t *testing.T, f func(t *testing.T)) {
-	for _, early := range []bool{false, true} {
-		t.Run(map[bool]string{false: "late copies", true: "early copies"}[early], func(t *testing.T) {
-			torch.CopyAtOnce(early)
-			defer torch.CopyAtOnce(false)
+	for name, set := range map[string]func(on bool){"late copies": func(bool) {}, "early copies": torch.CopyAtOnce,
+		"updates beside the next pass": func(on bool) { besideOnCPU = on }} {
+		t.Run(name, func(t *testing.T) {
+			set(true)
+			defer set(false)
 			f(t)
 		})
 	}
@@ -42,25 +43,36 @@ func updated(t *testing.T, c Config, o Offload, p Pass) (numbers []float32, text
 	m := NewOffloaded(c, torch.CPU, o)
 	defer m.Free()
 	m.Init(7)
-	rate := torch.Full(nil, 0.01, torch.Float32, torch.CPU)
+	scope := torch.OpenScope()
+	defer scope.Close()
+	rate, count := torch.Full(nil, 0.01, torch.Float64, torch.CPU), torch.Zeros(nil, torch.Float32, torch.CPU)
+	buffers := []*torch.Tensor{nil, nil, m.Buffer(torch.Float32), m.Buffer(torch.Float32)}
+	defer buffers[2].Free()
+	defer buffers[3].Free()
 	for step := range int64(3) {
 		r := window(m, p, 64, batchOf(randomRows(step, c, 9, 5)), batchOf(randomRows(step+10, c, 12)))
 		numbers = append(numbers, float32(r.loss))
 		for _, name := range slices.Sorted(maps.Keys(r.gradients)) {
 			numbers = append(numbers, r.gradients[name]...)
 		}
-		gradients, weights := m.Gradients(), m.Weights()
-		units := m.Units()
-		m.Update(func(unit int) {
-			for _, s := range units[unit] { // plain descent
-				scope := torch.OpenScope()
-				weights.Narrow(0, s.Offset, s.Length).Add_(gradients.Narrow(0, s.Offset, s.Length).Mul(rate).MulScalar(-1))
-				scope.Close()
+		buffers[0], buffers[1] = m.Weights(), m.Gradients()
+		var views [][4][]*torch.Tensor // by unit and buffer
+		for _, parts := range m.Units() {
+			var unit [4][]*torch.Tensor
+			for i, buffer := range buffers {
+				for _, s := range parts {
+					unit[i] = append(unit[i], buffer.Narrow(0, s.Offset, s.Length))
+				}
 			}
+			views = append(views, unit)
+		}
+		torch.CountUpdate_(count, nil)
+		m.Update(func(unit int) {
+			v := views[unit]
+			torch.NoGrad(func() { torch.FusedAdamW_(torch.AdamW{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8}, v[0], v[1], v[2], v[3], count, rate, nil, nil) })
 		})
+		m.awaitUpdate(m.lastNorm()) // count changes before the next one
 	}
-	scope := torch.OpenScope()
-	defer scope.Close()
 	ids, targets := batchOf(randomRows(20, c, 7, 12)).tensors(torch.CPU)
 	numbers = append(numbers, m.Logits(ids, p.Precision).To(torch.Float32, torch.CPU).Float32s()...)
 	sum := torch.Zeros(nil, torch.Float64, torch.CPU)
@@ -115,8 +127,8 @@ func firstDifference(a, b []float32) int {
 	return -1
 }
 
-// An update beside the next pass gives what one before it gives, and one that fails is told of by whoever waits.
-func TestUpdatesRunBesideTheNextPass(t *testing.T) {
+// An update on another thread that fails is told of where it is waited for.
+func TestAnUpdateThatFails(t *testing.T) {
 	besideOnCPU = true
 	defer func() { besideOnCPU = false }()
 	c := Config{VocabSize: 61, HiddenSize: 24, NumLayers: 4, NumHeads: 2, IntermediateSize: 56, MaxPositionEmbeddings: 12, LayerNormEpsilon: 1e-5}
