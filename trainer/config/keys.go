@@ -65,7 +65,7 @@ var keys = []key{
 	{"gradient_checkpointing", boolean{}, true, "Recompute a block's activations in the backward pass instead of keeping them: much less memory, some more time, the same losses."},
 	{"linear", word{"auto", "onednn", "blas"}, "auto", "Library of linear layers in fp32 on a CPU; their weights' gradients come from blas. auto: the faster one, measured when the run starts; its resumes keep it. The last bits differ."},
 	{"attention", word{"auto", "flash", "composed"}, "auto", "Attention on a CPU. flash: block by block, little memory; composed: all scores at once, faster for short rows. auto: the faster one, measured when the run starts; its resumes keep it. With dropout it is composed."},
-	{"cpu_offload", word{string(OffloadOff), string(OffloadOptimizer), string(OffloadFull)}, string(OffloadOff), "true: master weights and optimizer moments stay in the host's memory; full: the blocks' weights as well."},
+	{"cpu_offload", word{string(OffloadOff), string(OffloadOptimizer), string(OffloadFull)}, string(OffloadOff), "true: weights in fp32, gradients and optimizer moments stay in the host's memory, 16 to 18 bytes a parameter, and the device keeps a copy of the weights in the precision of the arithmetic; full: of the blocks' weights only two blocks at a time. What is learnt stays the same to the bit."},
 	{"memory_budget_gb", between(0, 1e6), 0.0, "Choose batch size, accumulation, checkpointing and offload so that training fits in this many GiB at the same effective batch size. 0: do not choose."},
 
 	{"eval_steps", whole{0, maxCount}, 500, "Updates between evaluations; there is one before the first update and one at the end, too. 0: never."},

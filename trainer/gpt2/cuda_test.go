@@ -62,3 +62,19 @@ func TestDropoutRepeatsUnderCheckpointingCUDA(t *testing.T) {
 		compare(t, "checkpointing", again, kept, 1e-3)
 	})
 }
+
+// A card's weights in the host's memory change nothing but the order in which a card adds the rows of an embedding's gradient.
+func TestOffloadChangesNothingCUDA(t *testing.T) {
+	onCUDA(t, func(card torch.Device) {
+		c := Config{VocabSize: 61, HiddenSize: 32, NumLayers: 5, NumHeads: 2, IntermediateSize: 64, MaxPositionEmbeddings: 12, LayerNormEpsilon: 1e-5}
+		for _, precision := range []torch.DType{torch.Float32, torch.Float16} {
+			p := Pass{Precision: precision, Checkpointing: true}
+			want, _ := updated(t, c, card, NoOffload, p)
+			for _, o := range []Offload{OffloadOptimizer, OffloadFull} {
+				if got, _ := updated(t, c, card, o, p); !(relative(got, want) < 1e-5) {
+					t.Errorf("%s, offload %s: off by %.2g", precision, offloadNames[o], relative(got, want))
+				}
+			}
+		}
+	})
+}

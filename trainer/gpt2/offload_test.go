@@ -39,13 +39,13 @@ func randomRows(seed int64, c Config, lengths ...int) (rows [][]int64) {
 var offloadNames = map[Offload]string{NoOffload: "none", OffloadOptimizer: "optimizer", OffloadFull: "full"}
 
 // updated trains for some windows of two micro-batches and returns what came of it: losses, weights, logits, and a text.
-func updated(t *testing.T, c Config, o Offload, p Pass) (numbers []float32, text []int64) {
-	m := NewOffloaded(c, torch.CPU, o)
+func updated(t *testing.T, c Config, device torch.Device, o Offload, p Pass) (numbers []float32, text []int64) {
+	m := NewOffloaded(c, device, o)
 	defer m.Free()
 	m.Init(7)
 	scope := torch.OpenScope()
 	defer scope.Close()
-	rate, count := torch.Full(nil, 0.01, torch.Float64, torch.CPU), torch.Zeros(nil, torch.Float32, torch.CPU)
+	rate, count := torch.Full(nil, 0.01, rateType(m.Home()), m.Home()), torch.Zeros(nil, torch.Float32, m.Home())
 	buffers := []*torch.Tensor{nil, nil, m.Buffer(torch.Float32), m.Buffer(torch.Float32)}
 	defer buffers[2].Free()
 	defer buffers[3].Free()
@@ -69,13 +69,15 @@ func updated(t *testing.T, c Config, o Offload, p Pass) (numbers []float32, text
 		torch.CountUpdate_(count, nil)
 		m.Update(func(unit int) {
 			v := views[unit]
-			torch.NoGrad(func() { torch.FusedAdamW_(torch.AdamW{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8}, v[0], v[1], v[2], v[3], count, rate, nil, nil) })
+			torch.NoGrad(func() {
+				torch.FusedAdamW_(torch.AdamW{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8}, v[0], v[1], v[2], v[3], count, rate, nil, nil)
+			})
 		})
 		m.awaitUpdate(m.lastNorm()) // count changes before the next one
 	}
-	ids, targets := batchOf(randomRows(20, c, 7, 12)).tensors(torch.CPU)
+	ids, targets := batchOf(randomRows(20, c, 7, 12)).tensors(device)
 	numbers = append(numbers, m.Logits(ids, p.Precision).To(torch.Float32, torch.CPU).Float32s()...)
-	sum := torch.Zeros(nil, torch.Float64, torch.CPU)
+	sum := torch.Zeros(nil, torch.Float64, device)
 	m.Loss(ids, targets, p.Precision, sum)
 	numbers = append(numbers, float32(sum.Item()))
 	numbers = append(numbers, m.Weights().Float32s()...)
@@ -84,6 +86,14 @@ func updated(t *testing.T, c Config, o Offload, p Pass) (numbers []float32, text
 		t.Fatal(err)
 	}
 	return numbers, sequences[0]
+}
+
+// rateType is that which the fused AdamW of a device reads.
+func rateType(d torch.Device) torch.DType {
+	if d.Type == torch.CPUType {
+		return torch.Float64
+	}
+	return torch.Float32
 }
 
 // TestOffloadChangesNoBit: losses, gradients, weights, evaluation and generation are the same to the bit wherever the weights lie, with
@@ -97,10 +107,10 @@ func TestOffloadChangesNoBit(t *testing.T) {
 						LayerNormEpsilon: 1e-5, Dropout: 0.1}
 					p := Pass{Precision: precision, Checkpointing: checkpointing}
 					onThread(t, func() {
-						want, wantText := updated(t, c, NoOffload, p)
+						want, wantText := updated(t, c, torch.CPU, NoOffload, p)
 						for _, o := range []Offload{OffloadOptimizer, OffloadFull} {
 							name := fmt.Sprintf("%d layers %s checkpointing %v offload %s", layers, precision, checkpointing, offloadNames[o])
-							got, text := updated(t, c, o, p)
+							got, text := updated(t, c, torch.CPU, o, p)
 							if i := firstDifference(got, want); i >= 0 {
 								t.Errorf("%s: number %d of %d is %v, want %v", name, i, len(want), got[i], want[i])
 							}
