@@ -40,6 +40,7 @@ func (r *run) train(ctx context.Context) error {
 		if err := r.step(window); err != nil {
 			return err
 		}
+		r.sayPageable()
 		r.clock.tokens += window.Tokens
 		r.progressBar.Step(r.done.Step)
 		last := r.done.Step == r.totalSteps

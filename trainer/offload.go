@@ -33,9 +33,17 @@ func (r *run) checkHostMemory(c gpt2.Config) error {
 	need := hostBytes(c, r.precision)
 	m, err := torch.MemoryStats(torch.CPU)
 	if err == nil && m.Free > 0 && need > m.Free {
-		return &torch.Error{Kind: torch.OutOfMemory, Message: fmt.Sprintf("cpu_offload %s keeps %s in the host's memory, which has %s left", r.config.CPUOffload,
-			monitor.FormatBytes(need), monitor.FormatBytes(m.Free))}
+		return fmt.Errorf("making the model: %w", &torch.Error{Kind: torch.OutOfMemory, Message: fmt.Sprintf("cpu_offload %s keeps %s in the host's memory, which has %s left",
+			r.config.CPUOffload, monitor.FormatBytes(need), monitor.FormatBytes(m.Free))})
 	}
 	r.infof("cpu_offload %s: %s in the host's memory", r.config.CPUOffload, monitor.FormatBytes(need))
 	return nil
+}
+
+// sayPageable warns, once, where the system does not allow what makes an offload's copies fast.
+func (r *run) sayPageable() {
+	if !r.saidPageable && r.model.Pageable() {
+		r.saidPageable = true
+		r.logger.Warnf("cpu_offload: the system does not let so much memory be pinned (ulimit -l tells how much), so that copies to and from the card are slower")
+	}
 }

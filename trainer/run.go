@@ -79,6 +79,7 @@ type run struct {
 	stats          monitor.SystemStats
 	clock          *stopwatch
 	lastEvaluation *Evaluation
+	saidPageable   bool
 	signal         os.Signal // has arrived
 
 	beforeUpdate func(r *run) // for tests: the window's gradients are there
