@@ -38,6 +38,7 @@ func (r *run) build(ctx context.Context, find func() (*checkpoint.Checkpoint, er
 		func() (err error) { r.from, err = find(); return err },
 		r.takeArchitecture,
 		func() error { return r.buildTokenizer(ctx) },
+		r.buildPrompts,
 		r.findTeacherFirst,
 		func() error { return r.buildData(ctx) },
 		r.findTeacherLast,
@@ -45,7 +46,7 @@ func (r *run) build(ctx context.Context, find func() (*checkpoint.Checkpoint, er
 		func() error { return r.buildTeacher(ctx.Err) },
 		r.buildModel,
 		r.sayTeacher,
-		r.buildWatch,
+		r.buildHistograms,
 	} {
 		err := part()
 		if s := r.interrupted(); s != nil { // it cancels ctx, so err is hardly more than that
@@ -128,7 +129,7 @@ func (r *run) sayData() {
 	}
 	r.infof("data: %s documents, %s tokens in %s rows to train on; %s tokens in %s rows to evaluate", n(train.Documents), n(train.Tokens), n(train.Rows),
 		n(eval.Tokens), n(eval.Rows))
-	if r.data.EvalBatches() == 0 && c.EvalSteps > 0 && c.Data.EvalFraction == 0 { // data says the other reasons
+	if r.data.Eval().Rows == 0 && c.EvalSteps > 0 && c.Data.EvalFraction == 0 { // data says the other reasons
 		r.logger.Warn("data: there is nothing to evaluate; set data.eval or data.eval_fraction, or eval_steps to 0")
 	}
 	r.infof("steps: %s (%s); an epoch is %s steps; an update sees %d rows (batch_size %d × gradient_accumulation_steps %d), up to %s tokens",
@@ -154,12 +155,7 @@ func (r *run) cacheDir() string {
 
 func (r *run) buildModel() (err error) {
 	defer protect("making the model", &err)
-	c := r.config
-	m := gpt2.Config{VocabSize: c.VocabSize, HiddenSize: c.HiddenSize, NumLayers: c.NumLayers, NumHeads: c.NumHeads,
-		IntermediateSize: c.IntermediateSize, MaxPositionEmbeddings: c.MaxPositionEmbeddings, LayerNormEpsilon: 1e-5, Dropout: c.Dropout}
-	if r.source != "" {
-		m.LayerNormEpsilon, m.ExactGELU = r.architecture.LayerNormEpsilon, r.architecture.ExactGELU
-	}
+	c, m := r.config, r.modelConfig()
 	r.model = gpt2.New(m, r.device)
 	r.onClose(r.model.Free)
 	r.optimizer = newOptimizer(c, r.model)

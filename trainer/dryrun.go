@@ -74,18 +74,11 @@ func (r *run) dryCheckpoint() (*checkpoint.Checkpoint, error) {
 func (r *run) timeStep() (seconds float64, err error) {
 	defer protect("timing a step", &err)
 	c := r.config
-	rows, length := c.BatchSize, c.MaxPositionEmbeddings
-	b := data.Batch{Rows: rows, Length: length, InputIDs: make([]int64, rows*length), Lengths: make([]int32, rows), Targets: int64(rows * (length - 1))}
-	for i := range b.InputIDs {
-		b.InputIDs[i] = int64(i*2654435761) % int64(c.VocabSize)
-	}
-	for i := range b.Lengths {
-		b.Lengths[i] = int32(length)
-	}
+	b := fullBatch(c.BatchSize, c.MaxPositionEmbeddings, c.VocabSize)
 	if r.distillation != nil {
 		r.distillation.timing = true
 	}
-	w := &data.Window{Targets: b.Targets * int64(c.GradientAccumulationSteps), Tokens: int64(rows*length) * int64(c.GradientAccumulationSteps)}
+	w := &data.Window{Targets: b.Targets * int64(c.GradientAccumulationSteps), Tokens: int64(len(b.InputIDs)) * int64(c.GradientAccumulationSteps)}
 	for range c.GradientAccumulationSteps {
 		w.Batches = append(w.Batches, b)
 	}
@@ -99,6 +92,32 @@ func (r *run) timeStep() (seconds float64, err error) {
 		seconds = time.Since(start).Seconds()
 	}
 	return seconds, nil
+}
+
+// timeEvaluation takes a full batch of full rows through the model.
+func (r *run) timeEvaluation() (seconds float64, err error) {
+	defer protect("timing an evaluation", &err)
+	scope := torch.OpenScope()
+	defer scope.Close()
+	b := fullBatch(r.evaluationRows(), r.config.MaxPositionEmbeddings, r.config.VocabSize)
+	sum := torch.Zeros(nil, torch.Float64, r.device)
+	torch.ResetPeakMemory(r.device)
+	start := time.Now()
+	r.addLosses(&b, sum)
+	sum.Item()
+	return time.Since(start).Seconds(), nil
+}
+
+// fullBatch is rows of arbitrary ids.
+func fullBatch(rows, length, vocabSize int) data.Batch {
+	b := data.Batch{Rows: rows, Length: length, InputIDs: make([]int64, rows*length), Lengths: make([]int32, rows), Targets: int64(rows * (length - 1))}
+	for i := range b.InputIDs {
+		b.InputIDs[i] = int64(i*2654435761) % int64(vocabSize)
+	}
+	for i := range b.Lengths {
+		b.Lengths[i] = int32(length)
+	}
+	return b
 }
 
 func (r *run) printPlan(out io.Writer, seconds float64) error {

@@ -67,6 +67,7 @@ type run struct {
 	measured     *measured     // what curriculum.difficulty auto found; nil: nothing was measured
 	distillation *distillation // nil: none
 
+	budget     int64 // bytes of the device's memory that the run is to fit in; 0: none
 	totalSteps int64
 	done       progress
 	known      known
@@ -198,6 +199,7 @@ func (r *run) begin() (complete bool, err error) {
 	if err := r.chooseKernels(); err != nil {
 		return false, err
 	}
+	r.sayEvaluation()
 	if err := r.store.Supersede(resumeStep); err != nil {
 		return false, &OutputError{fmt.Errorf("output_dir: %w", err)}
 	}
