@@ -67,7 +67,8 @@ type run struct {
 	measured     *measured     // what curriculum.difficulty auto found; nil: nothing was measured
 	distillation *distillation // nil: none
 
-	budget     int64 // bytes of the device's memory that the run is to fit in; 0: none
+	budget     int64         // bytes of the device's memory that the run is to fit in; 0: none
+	fitted     config.Choice // what was chosen for that
 	totalSteps int64
 	done       progress
 	known      known
@@ -82,7 +83,8 @@ type run struct {
 	lastEvaluation *Evaluation
 	signal         os.Signal // has arrived
 
-	beforeUpdate func(r *run) // for tests: the window's gradients are there
+	freeMemory   func() (int64, error) // of the device; for tests to replace
+	beforeUpdate func(r *run)          // for tests: the window's gradients are there
 }
 
 // Run trains until the configured end, a signal or an error. Everything that the tensors need happens on one thread.
@@ -105,6 +107,7 @@ func newRun(o Options) *run {
 	if r.fs == nil {
 		r.fs = vfs.OS
 	}
+	r.freeMemory = r.freeOnDevice
 	return r
 }
 

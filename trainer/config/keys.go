@@ -66,7 +66,7 @@ var keys = []key{
 	{"linear", word{"auto", "onednn", "blas"}, "auto", "Library of linear layers in fp32 on a CPU; their weights' gradients come from blas. auto: the faster one, measured when the run starts; its resumes keep it. The last bits differ."},
 	{"attention", word{"auto", "flash", "composed"}, "auto", "Attention on a CPU. flash: block by block, little memory; composed: all scores at once, faster for short rows. auto: the faster one, measured when the run starts; its resumes keep it. With dropout it is composed."},
 	{"cpu_offload", word{string(OffloadOff), string(OffloadOptimizer), string(OffloadFull)}, string(OffloadOff), "true: master weights and optimizer moments stay in the host's memory; full: the blocks' weights as well."},
-	{"memory_budget_gb", between(0, 1e6), 0.0, "Choose batch size, accumulation, checkpointing and offload so that training fits in this many GiB at the same effective batch size. 0: do not choose."},
+	{"memory_budget_gb", between(0, 1e6), 0.0, "Choose batch_size × gradient_accumulation_steps, whose product stays, gradient_checkpointing and cpu_offload, whatever they are set to, so that all that the run does fits in this many GiB of the device's memory, by what its tensors take; a card's driver and CUDA take some hundred MB beside it. The log says what was chosen and why. 0: do not choose. Not set at all, with preset auto on a card: the card's free memory less a tenth, and what is set stays."},
 
 	{"eval_steps", whole{0, maxCount}, 500, "Updates between evaluations; there is one before the first update and one at the end, too. 0: never."},
 	{"save_steps", whole{0, maxCount}, 1000, "Updates between checkpoints. 0: only at the end and on a signal."},
