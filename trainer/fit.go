@@ -174,7 +174,7 @@ func (r *run) whatNeedsMost(p planned) string {
 			part = memoryPart(i)
 		}
 	}
-	return fmt.Sprintf("%s at the peak of %s with %s, and the largest part of it are the %s, %s; a smaller model or vocabulary needs less, activations and head also with a shorter "+
+	return fmt.Sprintf("%s at the peak of %s with %s, the largest part being %s with %s; a smaller model or vocabulary needs less, activations and head also with a shorter "+
 		"max_position_embeddings", monitor.FormatBytes(p.sum()), p.name, p.candidate, part.name(r.config.Distillation.Cache != ""), monitor.FormatBytes(p.memoryPlan[part]))
 }
 
