@@ -38,14 +38,17 @@ func (r *run) build(ctx context.Context, find func() (*checkpoint.Checkpoint, er
 		func() (err error) { r.from, err = find(); return err },
 		r.takeArchitecture,
 		func() error { return r.buildTokenizer(ctx) },
+		r.buildPrompts,
 		r.findTeacherFirst,
 		func() error { return r.buildData(ctx) },
 		r.findTeacherLast,
+		r.fitMemory,
+		r.saySteps,
 		func() error { return r.buildCurriculum(ctx) },
 		func() error { return r.buildTeacher(ctx.Err) },
 		r.buildModel,
 		r.sayTeacher,
-		r.buildWatch,
+		r.buildHistograms,
 	} {
 		err := part()
 		if s := r.interrupted(); s != nil { // it cancels ctx, so err is hardly more than that
@@ -103,6 +106,7 @@ func (r *run) buildData(ctx context.Context) (err error) {
 		return r.tooManyBuckets(err)
 	}
 	r.onClose(func() { r.data.Close() })
+	r.countSteps()
 	r.sayData()
 	return nil
 }
@@ -118,22 +122,32 @@ func (r *run) dataLog(format string, a ...any) {
 }
 
 func (r *run) sayData() {
-	c, n := r.config, monitor.FormatCount
+	n := monitor.FormatCount
 	train, eval := r.data.Train(), r.data.Eval()
-	r.totalSteps = int64(c.MaxSteps)
-	how := "max_steps"
-	perEpoch := int64(r.data.WindowsPerEpoch())
-	if c.MaxSteps == 0 {
-		r.totalSteps, how = int64(c.NumEpochs)*perEpoch, fmt.Sprintf("%d epochs", c.NumEpochs)
-	}
 	r.infof("data: %s documents, %s tokens in %s rows to train on; %s tokens in %s rows to evaluate", n(train.Documents), n(train.Tokens), n(train.Rows),
 		n(eval.Tokens), n(eval.Rows))
-	if r.data.EvalBatches() == 0 && c.EvalSteps > 0 && c.Data.EvalFraction == 0 { // data says the other reasons
+	if c := r.config; r.data.Eval().Rows == 0 && c.EvalSteps > 0 && c.Data.EvalFraction == 0 { // data says the other reasons
 		r.logger.Warn("data: there is nothing to evaluate; set data.eval or data.eval_fraction, or eval_steps to 0")
 	}
+}
+
+// countSteps is how long the run is.
+func (r *run) countSteps() {
+	r.totalSteps = int64(r.config.MaxSteps)
+	if r.totalSteps == 0 {
+		r.totalSteps = int64(r.config.NumEpochs) * int64(r.data.WindowsPerEpoch())
+	}
+}
+
+func (r *run) saySteps() error {
+	c, n, how := r.config, monitor.FormatCount, "max_steps"
+	if c.MaxSteps == 0 {
+		how = fmt.Sprintf("%d epochs", c.NumEpochs)
+	}
 	r.infof("steps: %s (%s); an epoch is %s steps; an update sees %d rows (batch_size %d × gradient_accumulation_steps %d), up to %s tokens",
-		n(r.totalSteps), how, n(perEpoch), c.EffectiveBatchSize(), c.BatchSize, c.GradientAccumulationSteps,
+		n(r.totalSteps), how, n(int64(r.data.WindowsPerEpoch())), c.EffectiveBatchSize(), c.BatchSize, c.GradientAccumulationSteps,
 		n(int64(c.EffectiveBatchSize())*int64(c.MaxPositionEmbeddings)))
+	return nil
 }
 
 // cacheDir is where token files and trained tokenizers are kept: data.cache_dir, or the user's cache directory, or, where
@@ -154,14 +168,12 @@ func (r *run) cacheDir() string {
 
 func (r *run) buildModel() (err error) {
 	defer protect("making the model", &err)
-	c := r.config
-	m := gpt2.Config{VocabSize: c.VocabSize, HiddenSize: c.HiddenSize, NumLayers: c.NumLayers, NumHeads: c.NumHeads,
-		IntermediateSize: c.IntermediateSize, MaxPositionEmbeddings: c.MaxPositionEmbeddings, LayerNormEpsilon: 1e-5, Dropout: c.Dropout}
-	if r.source != "" {
-		m.LayerNormEpsilon, m.ExactGELU = r.architecture.LayerNormEpsilon, r.architecture.ExactGELU
-	}
-	if err := r.checkHostMemory(m); err != nil {
+	c, m := r.config, r.modelConfig()
+	if err := r.checkHostMemory(c.CPUOffload, m); err != nil {
 		return err
+	}
+	if offloads[c.CPUOffload] != gpt2.NoOffload {
+		r.infof("cpu_offload %s: %s in the host's memory", c.CPUOffload, monitor.FormatBytes(hostBytes(m, r.precision)))
 	}
 	r.model = gpt2.NewOffloaded(m, r.device, offloads[c.CPUOffload])
 	r.onClose(r.model.Free)

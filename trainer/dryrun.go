@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -16,8 +17,8 @@ import (
 	"frugal/trainer/monitor"
 )
 
-// DryRun prepares a run as Run does, with the token cache in a directory that is removed again, takes the largest window
-// through a step, twice, and prints what it found to out.
+// DryRun prepares a run as Run does, with the token cache in a directory that is removed again, and prints to out what it plans; then it
+// takes the largest window through a step, twice, and the largest batch through an evaluation, and prints what that took.
 func DryRun(ctx context.Context, o Options, out io.Writer) error {
 	r := newRun(o)
 	thread := torch.StartThread()
@@ -53,6 +54,9 @@ func (r *run) dryRun(ctx context.Context, out io.Writer) (err error) {
 	if err := r.chooseKernels(); err != nil {
 		return err
 	}
+	if err := r.printPlan(out); err != nil {
+		return err
+	}
 	seconds, err := r.timeStep()
 	if s := r.interrupted(); s != nil {
 		return s
@@ -60,7 +64,7 @@ func (r *run) dryRun(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	return r.printPlan(out, seconds)
+	return r.printMeasured(out, seconds)
 }
 
 // dryCheckpoint is findCheckpoint without a store, which would clear up.
@@ -74,18 +78,11 @@ func (r *run) dryCheckpoint() (*checkpoint.Checkpoint, error) {
 func (r *run) timeStep() (seconds float64, err error) {
 	defer protect("timing a step", &err)
 	c := r.config
-	rows, length := c.BatchSize, c.MaxPositionEmbeddings
-	b := data.Batch{Rows: rows, Length: length, InputIDs: make([]int64, rows*length), Lengths: make([]int32, rows), Targets: int64(rows * (length - 1))}
-	for i := range b.InputIDs {
-		b.InputIDs[i] = int64(i*2654435761) % int64(c.VocabSize)
-	}
-	for i := range b.Lengths {
-		b.Lengths[i] = int32(length)
-	}
+	b := fullBatch(c.BatchSize, c.MaxPositionEmbeddings, c.VocabSize)
 	if r.distillation != nil {
 		r.distillation.timing = true
 	}
-	w := &data.Window{Targets: b.Targets * int64(c.GradientAccumulationSteps), Tokens: int64(rows*length) * int64(c.GradientAccumulationSteps)}
+	w := &data.Window{Targets: b.Targets * int64(c.GradientAccumulationSteps), Tokens: int64(len(b.InputIDs)) * int64(c.GradientAccumulationSteps)}
 	for range c.GradientAccumulationSteps {
 		w.Batches = append(w.Batches, b)
 	}
@@ -101,34 +98,101 @@ func (r *run) timeStep() (seconds float64, err error) {
 	return seconds, nil
 }
 
-func (r *run) printPlan(out io.Writer, seconds float64) error {
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(name, value string) { fmt.Fprintf(t, "%s\t%s\n", name, value) }
+// tryEvaluation takes a full batch of full rows through the model.
+func (r *run) tryEvaluation() (err error) {
+	defer protect("trying an evaluation", &err)
+	scope := torch.OpenScope()
+	defer scope.Close()
+	b := fullBatch(r.evaluationRows(), r.config.MaxPositionEmbeddings, r.config.VocabSize)
+	sum := torch.Zeros(nil, torch.Float64, r.device)
+	torch.ResetPeakMemory(r.device)
+	r.addLosses(&b, sum)
+	sum.Item() // waits for the device
+	return nil
+}
+
+// fullBatch is rows of arbitrary ids.
+func fullBatch(rows, length, vocabSize int) data.Batch {
+	b := data.Batch{Rows: rows, Length: length, InputIDs: make([]int64, rows*length), Lengths: make([]int32, rows), Targets: int64(rows * (length - 1))}
+	for i := range b.InputIDs {
+		b.InputIDs[i] = int64(i*2654435761) % int64(vocabSize)
+	}
+	for i := range b.Lengths {
+		b.Lengths[i] = int32(length)
+	}
+	return b
+}
+
+// table is rows of a name and a value. What is planned and what is measured are two tables whose columns stand alike.
+func table(out io.Writer) (row func(name, value string), flush func() error) {
+	t := tabwriter.NewWriter(out, len("memory: activations")+2, 0, 2, ' ', 0)
+	return func(name, value string) { fmt.Fprintf(t, "%s\t%s\n", name, value) }, t.Flush
+}
+
+func (r *run) printPlan(out io.Writer) error {
+	row, flush := table(out)
 	size, n := monitor.FormatBytes, monitor.FormatCount
 	parameters := r.model.NumParameters()
 	row("parameters", n(parameters))
 	row("tokens", fmt.Sprintf("%s to train on, %s to evaluate", n(r.data.Train().Tokens), n(r.data.Eval().Tokens)))
 	row("steps", fmt.Sprintf("%s; %s an epoch", n(r.totalSteps), n(int64(r.data.WindowsPerEpoch()))))
-	from := int64(0)
 	if r.from != nil {
-		from = r.from.Step
 		row("resume", "would go on from "+r.from.Dir)
 	}
+	if r.budget > 0 {
+		row(r.fitted.Key, r.fitted.Value+": "+r.fitted.Reason)
+	}
 	shape := r.stepShape()
-	plan := shape.plan()
-	for part, bytes := range plan {
+	for part, bytes := range shape.plan() {
 		if bytes > 0 {
 			row("memory: "+memoryPart(part).name(shape.topK > 0), size(bytes))
 		}
 	}
-	row("memory: sum", fmt.Sprintf("%s on %s (estimated)", size(plan.sum()), r.device))
-	row("memory: measured", fmt.Sprintf("%s at the peak of a step", size(r.peakMemory())))
+	for i, a := range r.plans() {
+		if i == 0 {
+			row("memory: sum", fmt.Sprintf("%s on %s (estimated)", size(a.sum()), r.device))
+			continue
+		}
+		row("memory: "+a.name, size(a.sum())+r.partsBeside(a, shape))
+	}
 	row("disk", fmt.Sprintf("%s for %d checkpoints and the final model", size((12*int64(r.config.MaxCheckpoints+1)+4)*parameters), r.config.MaxCheckpoints+1))
-	row("a step", fmt.Sprintf("%.3gs, %s tokens/s", seconds, n(int64(float64(r.config.EffectiveBatchSize()*r.config.MaxPositionEmbeddings)/seconds))))
+	return flush()
+}
+
+// partsBeside lists what an activity takes beside what stays throughout a run.
+func (r *run) partsBeside(a activity, s stepShape) string {
+	var parts []string
+	for _, part := range []memoryPart{partActivations, partHead, partHistograms} {
+		if bytes := a.memoryPlan[part]; bytes > 0 {
+			parts = append(parts, part.name(false)+" "+monitor.FormatBytes(bytes))
+		}
+	}
+	text := ": weights, gradients and optimizer"
+	if len(parts) > 0 {
+		text += ", " + strings.Join(parts, ", ")
+	}
+	if a.name == "evaluation" {
+		text += fmt.Sprintf("; %d rows at once", s.evaluationRows(r.budget))
+	}
+	return text
+}
+
+func (r *run) printMeasured(out io.Writer, stepSeconds float64) error {
+	row, flush := table(out)
+	size, n := monitor.FormatBytes, monitor.FormatCount
+	peaks := size(r.peakMemory()) + " at the peak of a step"
+	if r.evaluates() {
+		if err := r.tryEvaluation(); err != nil {
+			return err
+		}
+		peaks += fmt.Sprintf(", %s of an evaluation", size(r.peakMemory()))
+	}
+	row("memory: measured", peaks)
+	row("a step", fmt.Sprintf("%.3gs, %s tokens/s", stepSeconds, n(int64(float64(r.config.EffectiveBatchSize()*r.config.MaxPositionEmbeddings)/stepSeconds))))
 	if d := r.distillation; d != nil && d.planned > 0 {
 		row("distillation.cache", fmt.Sprintf("would be made first, with the teacher alone in memory: %s on disk", size(d.planned)))
 	}
-	left := float64(max(0, r.totalSteps-from)) * seconds
+	left := float64(max(0, r.totalSteps-r.done.Step)) * stepSeconds
 	row("the run", fmt.Sprintf("about %s, evaluations and saves apart", monitor.FormatDuration(time.Duration(left*float64(time.Second)))))
-	return t.Flush()
+	return flush()
 }

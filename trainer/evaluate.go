@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"frugal/torch"
+	"frugal/trainer/data"
 	"frugal/trainer/monitor"
 )
 
@@ -19,26 +20,26 @@ type Evaluation struct {
 	Duration    time.Duration
 }
 
-// evaluate stops between two batches when a signal has arrived: the error is then *Interrupted.
-func (r *run) evaluate() (e Evaluation, err error) {
+// evaluate goes through all evaluation rows. It stops between two batches when a signal has arrived: the error is then *Interrupted.
+func (r *run) evaluate() (Evaluation, error) { return r.evaluateBy(r.evaluationRows()) }
+
+// evaluateBy is evaluate with batches of the size of so many full rows.
+func (r *run) evaluateBy(rows int) (e Evaluation, err error) {
 	defer protect("evaluation", &err)
 	start := time.Now()
 	scope := torch.OpenScope()
 	defer scope.Close()
 	sum := torch.Zeros(nil, torch.Float64, r.device)
 	var bytes int64
-	for i := range r.data.EvalBatches() {
+	for _, part := range r.data.EvalBatches(rows * r.config.MaxPositionEmbeddings) {
 		if err := r.interrupted(); err != nil {
 			return e, err
 		}
-		b, err := r.data.EvalBatch(i)
+		b, err := r.data.EvalBatch(part)
 		if err != nil {
 			return e, err
 		}
-		batch := torch.OpenScope()
-		ids, targets := tensors(b, r.model.Home(), r.device)
-		r.model.Loss(ids, targets, r.precision, sum)
-		batch.Close()
+		r.addLosses(b, sum)
 		e.Targets += b.Targets
 		bytes += b.Bytes
 	}
@@ -50,6 +51,15 @@ func (r *run) evaluate() (e Evaluation, err error) {
 	}
 	e.Duration = time.Since(start)
 	return e, nil
+}
+
+// addLosses adds a batch's to sum.
+func (r *run) addLosses(b *data.Batch, sum *torch.Tensor) {
+	scope := torch.OpenScope()
+	defer scope.Close()
+	var ids, targets *torch.Tensor
+	torch.CountAs(torch.MemoryActivations, func() { ids, targets = tensors(b, r.model.Home(), r.device) })
+	r.model.Loss(ids, targets, r.precision, sum)
 }
 
 func (e Evaluation) fields() []monitor.Field {

@@ -12,24 +12,22 @@ import (
 // Every target counts alike: rows of unequal length in batches of three, the last of which has fewer, give what they give one by
 // one. The sums are of float64s of the same float32 losses, whose matrix products round otherwise for another number of rows.
 func TestEvaluationIsTheMeanOverAllTargets(t *testing.T) {
-	evaluate := func(batch string) (e Evaluation, batches int) {
-		o := smallRun(t, t.TempDir(), "data.packing=false", "data.eval_fraction=0.5", "batch_size="+batch, "seed=3")
-		inRun(t, o, func(r *run) {
-			var err error
-			if e, err = r.evaluate(); err != nil {
-				t.Fatal(err)
+	for _, packing := range []string{"data.packing=false", "data.packing=true"} {
+		inRun(t, smallRun(t, t.TempDir(), packing, "data.eval_fraction=0.5", "seed=3"), func(r *run) {
+			var all []Evaluation
+			for _, rows := range []int{1, 3, 1000} {
+				e, err := r.evaluateBy(rows)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, e)
 			}
-			batches = r.data.EvalBatches()
+			for _, e := range all[1:] {
+				if one := all[0]; one.Targets != e.Targets || math.Abs(one.Loss/e.Loss-1) > 1e-6 || math.Abs(one.BitsPerByte/e.BitsPerByte-1) > 1e-6 || one.BitsPerByte == 0 {
+					t.Errorf("%s: one by one %v, otherwise %v", packing, one, e)
+				}
+			}
 		})
-		return e, batches
-	}
-	one, rows := evaluate("1")
-	three, batches := evaluate("3")
-	if rows%3 == 0 || batches != rows/3+1 {
-		t.Fatalf("%d rows in %d batches: the last is to be a shorter one", rows, batches)
-	}
-	if one.Targets != three.Targets || math.Abs(one.Loss/three.Loss-1) > 1e-6 || one.BitsPerByte == 0 {
-		t.Errorf("one by one %v, by three %v", one, three)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"frugal/torch"
+	"frugal/trainer/gpt2"
 )
 
 // kernelNames are a run's choices, by the names of their keys' values; empty before they are made and on a card.
@@ -21,8 +22,13 @@ var (
 	attentionKernels = map[string]torch.AttentionKernel{"flash": torch.Flash, "composed": torch.Composed}
 )
 
-// worthMeasuring is the work of a micro-batch, in floating-point operations, from which a faster kernel is noticed.
-const worthMeasuring = 5e9
+// noticeableWork is that of a micro-batch, in floating-point operations, from which a faster kernel is noticed.
+const noticeableWork = 5e9
+
+// worthMeasuring says whether it is with micro-batches of so many tokens.
+func worthMeasuring(m gpt2.Config, tokens int64) bool {
+	return 6*float64(m.NumParameters())*float64(tokens) >= noticeableWork
+}
 
 // chooseKernels sets what the model computes with: the configuration's choice, else that of the checkpoint resumed from, else what a
 // measurement finds, where there is enough to do for it to matter.
@@ -33,7 +39,7 @@ func (r *run) chooseKernels() (err error) {
 		return nil
 	}
 	tokens := r.config.BatchSize * r.config.MaxPositionEmbeddings
-	matters := 6*float64(r.model.NumParameters())*float64(tokens) >= worthMeasuring
+	matters := worthMeasuring(r.model.Config, int64(tokens))
 	r.chooseLibrary(tokens, matters)
 	r.chooseAttention(matters)
 	return nil

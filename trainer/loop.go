@@ -76,7 +76,7 @@ func (r *run) train(ctx context.Context) error {
 }
 
 // evaluates says whether the run evaluates at all.
-func (r *run) evaluates() bool { return r.config.EvalSteps > 0 && r.data.EvalBatches() > 0 }
+func (r *run) evaluates() bool { return r.config.EvalSteps > 0 && r.data.Eval().Rows > 0 }
 
 // due says whether something that happens every so many steps happens now; 0 is never.
 func (r *run) due(every int) bool { return every > 0 && r.done.Step%int64(every) == 0 }

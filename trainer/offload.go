@@ -26,18 +26,14 @@ func hostBytes(c gpt2.Config, precision torch.DType) int64 {
 
 // checkHostMemory refuses an offload for which the host's memory does not suffice: the system would end the program later, in the
 // middle of an update.
-func (r *run) checkHostMemory(c gpt2.Config) error {
-	if offloads[r.config.CPUOffload] == gpt2.NoOffload {
-		return nil
-	}
+func (r *run) checkHostMemory(o config.Offload, c gpt2.Config) error {
 	need := hostBytes(c, r.precision)
 	m, err := torch.MemoryStats(torch.CPU)
-	if err == nil && m.Free > 0 && need > m.Free {
-		return fmt.Errorf("making the model: %w", &torch.Error{Kind: torch.OutOfMemory, Message: fmt.Sprintf("cpu_offload %s keeps %s in the host's memory, which has %s left",
-			r.config.CPUOffload, monitor.FormatBytes(need), monitor.FormatBytes(m.Free))})
+	if offloads[o] == gpt2.NoOffload || err != nil || m.Free == 0 || need <= m.Free {
+		return nil
 	}
-	r.infof("cpu_offload %s: %s in the host's memory", r.config.CPUOffload, monitor.FormatBytes(need))
-	return nil
+	return fmt.Errorf("making the model: %w", &torch.Error{Kind: torch.OutOfMemory, Message: fmt.Sprintf("cpu_offload %s keeps %s in the host's memory, which has %s left",
+		o, monitor.FormatBytes(need), monitor.FormatBytes(m.Free))})
 }
 
 // sayPageable warns, once, where the system does not allow what makes an offload's copies fast.

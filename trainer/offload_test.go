@@ -77,7 +77,7 @@ func TestOffloadNeedsTheHostsMemory(t *testing.T) {
 		if err := r.openOutput(); err != nil {
 			t.Fatal(err)
 		}
-		err := r.checkHostMemory(gpt2.Config{VocabSize: 50257, HiddenSize: 65536, NumLayers: 500, NumHeads: 1, IntermediateSize: 4 * 65536, MaxPositionEmbeddings: 1024})
+		err := r.checkHostMemory("true", gpt2.Config{VocabSize: 50257, HiddenSize: 65536, NumLayers: 500, NumHeads: 1, IntermediateSize: 4 * 65536, MaxPositionEmbeddings: 1024})
 		var e *torch.Error
 		if !errors.As(err, &e) || e.Kind != torch.OutOfMemory || !strings.Contains(e.Message, "cpu_offload true keeps ") {
 			t.Errorf("error %v", err)

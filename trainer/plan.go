@@ -19,6 +19,7 @@ const (
 	partHead
 	partTeacherWeights
 	partTeacher // of a batch: hidden states or kept probabilities, and what a chunk of the head has of them
+	partHistograms
 
 	numMemoryParts
 )
@@ -27,7 +28,7 @@ func (p memoryPart) name(cached bool) string {
 	if p == partTeacher && cached {
 		return "teacher's probabilities"
 	}
-	return [numMemoryParts]string{"weights", "gradients", "optimizer", "activations", "head", "teacher's weights", "teacher's part of a batch"}[p]
+	return [numMemoryParts]string{"weights", "gradients", "optimizer", "activations", "head", "teacher's weights", "teacher's part of a batch", "histograms"}[p]
 }
 
 // memoryPlan is the bytes of each part at the moment of a step's peak.
@@ -55,22 +56,6 @@ type stepShape struct {
 	topK          int64 // kept probabilities a position, where a cache stands for the teacher; 0: none does
 }
 
-// stepShape is that of the run's largest micro-batch.
-func (r *run) stepShape() stepShape {
-	c := r.config
-	s := stepShape{model: r.model.Config, rows: int64(c.BatchSize), length: int64(c.MaxPositionEmbeddings), precision: r.precision,
-		offload: offloads[c.CPUOffload], checkpointing: c.GradientCheckpointing, accumulates: c.GradientAccumulationSteps > 1, card: r.device.Type != torch.CPUType, chunkRows: r.model.ChunkRows()}
-	s.composed = !s.card && (s.model.Dropout > 0 || r.model.Attention == torch.Composed)
-	if d := r.distillation; d != nil {
-		if d.teacher != nil {
-			s.teacher = &d.found.config
-		} else {
-			s.topK = int64(min(c.Distillation.CacheTopK, c.VocabSize))
-		}
-	}
-	return s
-}
-
 func (s stepShape) width() int64  { return int64(s.precision.Size()) }
 func (s stepShape) tokens() int64 { return s.rows * s.length }
 func (s stepShape) half() bool    { return s.precision != torch.Float32 }
@@ -78,7 +63,7 @@ func (s stepShape) half() bool    { return s.precision != torch.Float32 }
 // plan goes through a window's last micro-batch: forward, head, backward. The update takes a few scalars.
 func (s stepShape) plan() memoryPlan {
 	l := ledger{}
-	s.takeBuffers(&l)
+	s.resident(&l)
 	l.take(partActivations, 8*s.tokens()) // ids
 	l.take(partActivations, 8*s.tokens()) // targets
 	s.askTeacher(&l)
@@ -86,7 +71,17 @@ func (s stepShape) plan() memoryPlan {
 	return l.peak
 }
 
-// takeBuffers takes what a run keeps on the device from its first step on.
+// resident takes what a run holds whatever it does, once it has made its first step.
+func (s stepShape) resident(l *ledger) {
+	s.takeBuffers(l)
+	if s.teacher != nil {
+		for _, bytes := range s.teacher.FrozenBytes(s.precision) {
+			l.take(partTeacherWeights, bytes)
+		}
+	}
+}
+
+// takeBuffers takes the weights, their gradients and the moments, or what an offload leaves of them on the device.
 func (s stepShape) takeBuffers(l *ledger) {
 	if s.offload != gpt2.NoOffload {
 		weights, gradients := s.model.OffloadBytes(s.offload, s.precision)
@@ -136,8 +131,8 @@ func (s stepShape) forwardBackward(l *ledger) {
 	l.take(partActivations, 4*s.length*int64(s.model.HiddenSize)) // the positions' gradient
 }
 
-// askTeacher takes what a distilled run has beside the student: the teacher's weights, and of the batch its hidden states, for
-// which the batch goes through it; or the kept probabilities.
+// askTeacher takes what a distilled run has of a batch: the teacher's hidden states, for which the batch goes through it; or the kept
+// probabilities.
 func (s stepShape) askTeacher(l *ledger) {
 	n, k := s.tokens(), s.topK
 	if k > 0 {
@@ -150,16 +145,7 @@ func (s stepShape) askTeacher(l *ledger) {
 	}
 	t := stepShape{model: *s.teacher, rows: s.rows, length: s.length, precision: s.precision, card: s.card}
 	t.model.Dropout = 0
-	for _, bytes := range s.teacher.FrozenBytes(s.precision) {
-		l.take(partTeacherWeights, bytes)
-	}
-	residual := 4 * n * int64(t.model.HiddenSize)
-	x := l.take(partTeacher, residual)
-	for range t.model.NumLayers {
-		next := t.blockForward(l, partTeacher, false).output
-		l.free(x)
-		x = next
-	}
+	x := t.withoutGradients(l, partTeacher)
 	statistics, _ := t.norm(l, partTeacher) // the hidden states stay until the batch is done
 	l.free(x, statistics)
 }

@@ -40,6 +40,17 @@ func (s stepShape) blockForward(l *ledger, part memoryPart, keep bool) (b keptOf
 	return b
 }
 
+// withoutGradients is a batch through the blocks, of which only the last one's output stays.
+func (s stepShape) withoutGradients(l *ledger, part memoryPart) (x loan) {
+	x = l.take(part, 4*s.tokens()*int64(s.model.HiddenSize))
+	for range s.model.NumLayers {
+		next := s.blockForward(l, part, false).output
+		l.free(x)
+		x = next
+	}
+	return x
+}
+
 // norm is layerNorm.forward: its statistics, and its output in the compute precision.
 func (s stepShape) norm(l *ledger, part memoryPart) (statistics, y loan) {
 	n := s.tokens() * int64(s.model.HiddenSize)
@@ -243,7 +254,7 @@ func (s stepShape) head(l *ledger) (gradient loan) {
 	if s.teacher != nil || s.topK > 0 {
 		logits = s.guided(l, logits, rows)
 	} else {
-		l.pass(partHead, 4*rows) // the losses
+		s.entropy(l, rows)
 	}
 	product := l.take(partHead, s.width()*rows*C)
 	s.weightGradient(l, partHead, V, C, s.accumulates || rows < s.tokens())
@@ -251,6 +262,15 @@ func (s stepShape) head(l *ledger) (gradient loan) {
 	gradient = s.normBackward(l, partHead, drows)
 	l.free(statistics, y)
 	return gradient
+}
+
+// entropy is the losses of a chunk; a card's take another form of the logits.
+func (s stepShape) entropy(l *ledger, rows int64) {
+	if s.card {
+		l.pass(partHead, 4*rows*int64(s.model.VocabSize))
+		return
+	}
+	l.pass(partHead, 4*rows)
 }
 
 // guided is what the losses of distill do with a chunk's logits; the gradient in the compute precision comes back.

@@ -51,9 +51,20 @@ func (r *run) isComplete() bool {
 	if r.from == nil || r.from.Step < r.totalSteps || r.scratch != "" {
 		return false
 	}
-	var done progress
-	text, err := readFile(r.from, "training_state.json")
-	return err == nil && json.Unmarshal(text, &done) == nil && !done.unfinished()
+	done := r.savedProgress()
+	return done.Step == r.from.Step && !done.unfinished()
+}
+
+// savedProgress is where the checkpoint stands that the run goes on from; zero without one, and where it cannot be read, which restore
+// will say.
+func (r *run) savedProgress() (done progress) {
+	if r.from == nil {
+		return done
+	}
+	if text, err := readFile(r.from, "training_state.json"); err != nil || json.Unmarshal(text, &done) != nil {
+		return progress{}
+	}
+	return done
 }
 
 // resume checks that the checkpoint is of this training, then takes its state.

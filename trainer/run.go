@@ -67,6 +67,8 @@ type run struct {
 	measured     *measured     // what curriculum.difficulty auto found; nil: nothing was measured
 	distillation *distillation // nil: none
 
+	budget     int64         // bytes of the device's memory that the run is to fit in; 0: none
+	fitted     config.Choice // what was chosen for that
 	totalSteps int64
 	done       progress
 	known      known
@@ -82,7 +84,8 @@ type run struct {
 	saidPageable   bool
 	signal         os.Signal // has arrived
 
-	beforeUpdate func(r *run) // for tests: the window's gradients are there
+	freeMemory   func() (int64, error) // of the device; for tests to replace
+	beforeUpdate func(r *run)          // for tests: the window's gradients are there
 }
 
 // Run trains until the configured end, a signal or an error. Everything that the tensors need happens on one thread.
@@ -105,6 +108,7 @@ func newRun(o Options) *run {
 	if r.fs == nil {
 		r.fs = vfs.OS
 	}
+	r.freeMemory = r.freeOnDevice
 	return r
 }
 
@@ -199,6 +203,7 @@ func (r *run) begin() (complete bool, err error) {
 	if err := r.chooseKernels(); err != nil {
 		return false, err
 	}
+	r.sayEvaluation()
 	if err := r.store.Supersede(resumeStep); err != nil {
 		return false, &OutputError{fmt.Errorf("output_dir: %w", err)}
 	}

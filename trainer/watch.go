@@ -16,13 +16,22 @@ import (
 	"frugal/trainer/monitor/live"
 )
 
-// buildWatch prepares histograms and prompts, and says at once which prompt leaves the model nothing to write.
-func (r *run) buildWatch() error {
-	m := r.config.Monitoring
-	if m.HistogramSteps > 0 && m.TensorBoard {
+// buildHistograms prepares histograms, where there is something that shows them.
+func (r *run) buildHistograms() error {
+	if r.showsHistograms() {
 		r.histograms = newHistograms(r.model.Parameters(), r.model.Home())
 		r.onClose(r.histograms.free)
 	}
+	return nil
+}
+
+func (r *run) showsHistograms() bool {
+	return r.config.Monitoring.HistogramSteps > 0 && r.config.Monitoring.TensorBoard
+}
+
+// buildPrompts prepares the samples' prompts, and says at once which leaves the model nothing to write.
+func (r *run) buildPrompts() error {
+	m := r.config.Monitoring
 	if m.SampleSteps == 0 {
 		return nil
 	}

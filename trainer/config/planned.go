@@ -4,7 +4,6 @@ package config
 
 // planned maps a key to what it would switch on. Whoever builds it deletes its row.
 var planned = map[string]string{
-	"memory_budget_gb": "planning for a memory budget",
 	"reduce_precision": "training in several processes",
 	"shard_optimizer":  "training in several processes",
 	"local_steps":      "training in several processes",

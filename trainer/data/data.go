@@ -78,6 +78,7 @@ type Dataset struct {
 	options     Options
 	caches      []*cache
 	train, eval rows    // eval is nil where nothing is evaluated
+	evalOrder   []int32 // the evaluation rows, the longest first; nil: as they are
 	stages      []stage // of the training rows, one after another; none: there is no curriculum
 	division    []byte  // a digest of what Divide has returned
 	trainSplit  Split
@@ -152,6 +153,9 @@ func (d *Dataset) makeRows(train []*stream, names []string, eval []*stream) erro
 			sets = append(sets, set)
 		}
 		d.eval = joinRows(sets, eval)
+		if !o.Packing {
+			d.evalOrder = longestFirst(d.eval)
+		}
 	}
 	d.fingerprint = d.makeFingerprint()
 	return nil

@@ -115,6 +115,17 @@ func (j joinedRows) read(dst []int64, from int64) {
 	j.sets[set].read(dst, from-j.starts[set])
 }
 
+// longestFirst lists the rows by their lengths, those of one length in their order.
+func longestFirst(r rows) []int32 {
+	lengths, numbers := make([]int, r.len()), make([]int32, r.len())
+	for i := range numbers {
+		numbers[i] = int32(i)
+		_, lengths[i] = r.at(i)
+	}
+	slices.SortStableFunc(numbers, func(a, b int32) int { return lengths[b] - lengths[a] })
+	return numbers
+}
+
 // order is a permutation of n rows, a function of (seed, epoch), looked up row by row in no memory: the swap-or-not shuffle
 // of Hoang, Morris and Rogaway, "An Enciphering Scheme Based on a Card Shuffle" (2012), with splitmix64 for its randomness.
 type order struct {

@@ -205,7 +205,7 @@ func TestWindowsOutsideTheEpochAreErrors(t *testing.T) {
 			t.Errorf("window %v exists", at)
 		}
 	}
-	if _, err := d.EvalBatch(0); err == nil || d.EvalBatches() != 0 {
+	if _, err := d.EvalBatch(EvalRange{0, 1}); err == nil || d.EvalBatches(64) != nil {
 		t.Error("an evaluation without rows has a batch")
 	}
 }

@@ -120,7 +120,7 @@ func TestSmallCorporaKeepBothSidesWhereTheyCan(t *testing.T) {
 			var log strings.Builder
 			o.Log = func(format string, a ...any) { fmt.Fprintf(&log, format+"\n", a...) }
 			d := mustOpen(t, o)
-			if d.Train().Documents != tt.train || d.Eval().Documents != tt.eval || (d.EvalBatches() > 0) != (tt.eval > 0) {
+			if d.Train().Documents != tt.train || d.Eval().Documents != tt.eval || (len(d.EvalBatches(64)) > 0) != (tt.eval > 0) {
 				t.Errorf("train %+v, eval %+v", d.Train(), d.Eval())
 			}
 			if strings.Contains(log.String(), "warning: nothing is evaluated") != tt.warns {
@@ -148,14 +148,17 @@ func TestEvaluationFilesTakeThePlaceOfTheFraction(t *testing.T) {
 
 func TestEvaluationShowsEveryRowInOrder(t *testing.T) {
 	o := testOptions(writeFiles(t, map[string]string{"a.txt": story(1, 9)}), "a.txt")
-	o.Eval, o.BatchSize = o.Train, 3
+	o.Eval = o.Train
 	d := mustOpen(t, o)
 	var got []int64
 	bytes := int64(0)
-	for i := range d.EvalBatches() {
-		b, err := d.EvalBatch(i)
+	for _, rows := range d.EvalBatches(3*16 + 15) { // three rows
+		b, err := d.EvalBatch(rows)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if b.Rows > 3 {
+			t.Errorf("%d rows in a batch of 3", b.Rows)
 		}
 		for r := range b.Rows {
 			got = append(got, rowIDs(b, r)...)
@@ -171,6 +174,64 @@ func TestEvaluationShowsEveryRowInOrder(t *testing.T) {
 	}
 	if rows := d.Eval().Rows; bytes != int64(len(want))-rows-1 { // a row's first id and the end token are no text of a target
 		t.Errorf("%d bytes of %d ids in %d rows", bytes, len(want), rows)
+	}
+}
+
+// Rows of a document each: every row once, none of a batch longer than its first, no batch with more places than asked for, and
+// hardly any padding.
+func TestEvaluationOfDocumentsIsByLength(t *testing.T) {
+	files := map[string]string{}
+	for i := range 20 {
+		files[fmt.Sprintf("%02d.txt", i)] = strings.Repeat("palavra", 3)[:1+i*7%19]
+	}
+	o := testOptions(writeFiles(t, files), "*.txt")
+	o.Eval, o.Packing = o.Train, false
+	d := mustOpen(t, o)
+	for _, places := range []int{1, 40, 1000} {
+		seen, padding := map[int]bool{}, 0
+		for _, rows := range d.EvalBatches(places) {
+			b, err := d.EvalBatch(rows)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if size := b.Rows * b.Length; b.Rows > 1 && size > places || int(b.Lengths[0]) != b.Length {
+				t.Errorf("%d × %d in batches of %d, lengths %v", b.Rows, b.Length, places, b.Lengths)
+			}
+			for i, number := range b.Numbers {
+				if seen[number] {
+					t.Errorf("row %d twice", number)
+				}
+				seen[number] = true
+				padding += b.Length - int(b.Lengths[i])
+			}
+		}
+		if len(seen) != int(d.Eval().Rows) || places == 40 && padding > 20 {
+			t.Errorf("batches of %d: %d of %d rows, %d places of padding", places, len(seen), d.Eval().Rows, padding)
+		}
+	}
+}
+
+func TestWindowsKeepTheirRowsInOtherBatches(t *testing.T) {
+	d := mustOpen(t, testOptions(writeFiles(t, map[string]string{"a.txt": story(1, 9)}), "a.txt"))
+	numbers := func() (list []int) {
+		w, err := d.Window(0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range w.Batches {
+			list = append(list, b.Numbers...)
+		}
+		return list
+	}
+	want := numbers()
+	if err := d.SetBatch(1, 4); err != nil {
+		t.Fatal(err)
+	}
+	if got := numbers(); fmt.Sprint(got) != fmt.Sprint(want) || len(got) != 4 {
+		t.Errorf("rows %v, before %v", got, want)
+	}
+	if d.SetBatch(3, 1) == nil {
+		t.Error("a window of 3 rows in place of 4")
 	}
 }
 

@@ -79,23 +79,52 @@ func (d *Dataset) Window(epoch, index int) (w *Window, err error) {
 	return w, nil
 }
 
-// EvalBatches counts the batches of the evaluation, the last of which may have fewer rows; 0 where nothing is evaluated.
-func (d *Dataset) EvalBatches() int {
-	if d.eval == nil {
-		return 0
+// EvalRange is some of the evaluation rows, from First up to End, in the order in which they are evaluated.
+type EvalRange struct{ First, End int }
+
+// EvalBatches divides the evaluation rows into batches of at most places ids, padding included, or of one row; none where nothing is
+// evaluated. Joined documents are evaluated in their order. Rows of a document each are, the longest first: those of a batch are then
+// about as long, so that there is little padding, and the batch that takes the most memory comes first.
+func (d *Dataset) EvalBatches(places int) (batches []EvalRange) {
+	for first := 0; d.eval != nil && first < d.eval.len(); {
+		_, longest := d.eval.at(d.evalRow(first))
+		end := min(d.eval.len(), first+max(1, places/longest))
+		batches = append(batches, EvalRange{first, end})
+		first = end
 	}
-	return (d.eval.len() + d.options.BatchSize - 1) / d.options.BatchSize
+	return batches
 }
 
-// EvalBatch returns batch i, in [0, EvalBatches()), of the evaluation rows in their order.
-func (d *Dataset) EvalBatch(i int) (_ *Batch, err error) {
-	defer vfs.CatchFaults(&err, d.cacheName())()
-	if i < 0 || i >= d.EvalBatches() {
-		return nil, fmt.Errorf("data: no evaluation batch %d of %d", i, d.EvalBatches())
+// evalRow is the number of the row at a position of the evaluation.
+func (d *Dataset) evalRow(position int) int {
+	if d.evalOrder == nil {
+		return position
 	}
-	first := i * d.options.BatchSize
-	b := d.batch(d.eval, numbered(first, min(first+d.options.BatchSize, d.eval.len())))
+	return int(d.evalOrder[position])
+}
+
+// EvalBatch returns the rows of one of EvalBatches.
+func (d *Dataset) EvalBatch(r EvalRange) (_ *Batch, err error) {
+	defer vfs.CatchFaults(&err, d.cacheName())()
+	if d.eval == nil || r.First < 0 || r.First >= r.End || r.End > d.eval.len() {
+		return nil, fmt.Errorf("data: no evaluation rows %d to %d", r.First, r.End)
+	}
+	numbers := numbered(r.First, r.End)
+	for i := range numbers {
+		numbers[i] = d.evalRow(numbers[i])
+	}
+	b := d.batch(d.eval, numbers)
 	return &b, nil
+}
+
+// SetBatch divides windows into other batches. Their product is as before, so that every window keeps its rows. It comes before the
+// first window is asked for.
+func (d *Dataset) SetBatch(batchSize, accumulation int) error {
+	if o := d.options; batchSize < 1 || batchSize*accumulation != o.BatchSize*o.Accumulation {
+		return fmt.Errorf("data: batches of %d × %d are another window than %d × %d", batchSize, accumulation, o.BatchSize, o.Accumulation)
+	}
+	d.options.BatchSize, d.options.Accumulation = batchSize, accumulation
+	return nil
 }
 
 // TrainRows counts the rows that are trained on.

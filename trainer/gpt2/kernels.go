@@ -56,11 +56,17 @@ func both(n int64, w *torch.Tensor, library torch.Library) {
 	torch.Product(torch.Full([]int64{n, shape[1]}, 0.5, w.DType(), w.Device()), w.Transpose(0, 1), library)
 }
 
-// MeasureAttention times a block's attention on rows of so many tokens: Flash, the usual one, and Composed. Where Composed would keep
-// more memory than the rest of a block it is not considered. Only for a CPU.
-func (m *Model) MeasureAttention(rows, length int, precision torch.DType) (torch.AttentionKernel, Choice) {
+// MayCompose says whether Composed attention to rows of so many tokens is considered: where it keeps more memory than the rest of a
+// block it is not.
+func (c Config) MayCompose(length int) bool {
 	const restOfBlock = 34 // bytes a token and unit of width in half precision (Korthikanti et al., arXiv 2205.05198)
-	if m.NumHeads*length*2 > restOfBlock*m.HiddenSize {
+	return c.NumHeads*length*2 <= restOfBlock*c.HiddenSize
+}
+
+// MeasureAttention times a block's attention on rows of so many tokens: Flash, the usual one, and Composed, if MayCompose.
+// Only for a CPU.
+func (m *Model) MeasureAttention(rows, length int, precision torch.DType) (torch.AttentionKernel, Choice) {
+	if !m.MayCompose(length) {
 		return torch.Flash, Choice{}
 	}
 	scope := torch.OpenScope()

@@ -107,6 +107,16 @@ func (c Config) NumParameters() int64 {
 	return int64(c.VocabSize+c.MaxPositionEmbeddings)*C + int64(c.NumLayers)*perBlock + 2*C
 }
 
+// ParameterSizes is the elements of each weight, in the order of Model.Parameters.
+func (c Config) ParameterSizes() (sizes []int64) {
+	m := &Model{Config: c}
+	m.declareStages()
+	for _, p := range m.params {
+		sizes = append(sizes, p.weight.elements())
+	}
+	return sizes
+}
+
 // BufferLength is the elements of a buffer of all weights, such as Model.Weights: NumParameters and what lies between them.
 func (c Config) BufferLength() int64 {
 	m := &Model{Config: c}

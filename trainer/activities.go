@@ -1,0 +1,56 @@
+package trainer
+
+// All that a run does, as far as its memory goes.
+
+// activity is something that a run does, and the plan of its peak.
+type activity struct {
+	name string
+	memoryPlan
+}
+
+// workload is what a run does beside its steps.
+type workload struct {
+	evaluates  bool
+	samples    *sampleShape // nil: none
+	histograms bool
+}
+
+func (r *run) workload() workload {
+	w := workload{evaluates: r.evaluates(), histograms: r.showsHistograms()}
+	if len(r.prompts) > 0 {
+		m := r.config.Monitoring
+		w.samples = &sampleShape{sequences: int64(m.NumReturnSequences), limit: int64(min(m.MaxLength, r.config.MaxPositionEmbeddings))}
+		for _, p := range r.prompts {
+			w.samples.prompt = max(w.samples.prompt, int64(len(p.ids)), 1)
+		}
+	}
+	return w
+}
+
+// plans are those of a run of this shape within limit bytes (0: any number), the step's first.
+func (w workload) plans(s stepShape, limit int64) []activity {
+	all := []activity{{"training", s.plan()}}
+	if w.evaluates {
+		all = append(all, activity{"evaluation", s.evaluation(s.evaluationRows(limit))})
+	}
+	if w.samples != nil {
+		all = append(all, activity{"sampling", s.sampling(*w.samples)})
+	}
+	if w.histograms {
+		all = append(all, activity{"histograms", s.histograms()})
+	}
+	return append(all, activity{"saving", s.saving()})
+}
+
+func (r *run) plans() []activity { return r.workload().plans(r.stepShape(), r.budget) }
+
+// largest is the activity that takes the most.
+func largest(all []activity) activity {
+	most := all[0]
+	for _, a := range all[1:] {
+		if a.sum() > most.sum() {
+			most = a
+		}
+	}
+	return most
+}
