@@ -78,8 +78,8 @@ func TestCompare(t *testing.T) {
 		}
 		return r
 	}
-	otherNorm, noNorm := curve(8, 4), curve(8, 4)
-	otherNorm.steps[1].GradNorm = 1.01
+	firstNorm, otherNorm, noNorm := curve(8, 4), curve(8, 4), curve(8, 4)
+	firstNorm.steps[0].GradNorm, otherNorm.steps[1].GradNorm = 1.00005, 1.0002
 	noNorm.steps[0].GradNorm, noNorm.steps[1].GradNorm = 0, 0
 	ours := curve(8, 4)
 	for name, c := range map[string]struct {
@@ -89,6 +89,8 @@ func TestCompare(t *testing.T) {
 		want     string // "": equal enough
 	}{
 		"equal":                           {curve(8, 4), false, 0, ""},
+		"a norm as far as a later one's":  {firstNorm, false, 0, "step 1"},
+		"the same norm, compiled":         {firstNorm, true, 0, ""},
 		"a later loss within tolerance":   {curve(8, 4.00002), false, 5e-6, ""},
 		"a later loss beyond it":          {curve(8, 4.0002), false, 0, "step 2"},
 		"a first loss as far as a later":  {curve(8.00004, 4), false, 0, "step 1"},
@@ -99,12 +101,12 @@ func TestCompare(t *testing.T) {
 		"norms that are not told":         {noNorm, false, 0, ""},
 		"both, of which the first counts": {curve(9, 5), false, 0, "step 1"},
 	} {
-		largest, err := compare(ours, c.peer, "fp32", c.compiled)
+		largest, err := compare(ours, c.peer, peer{compiled: c.compiled}.bounds("fp32"))
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
-		case c.want == "" && math.Abs(largest-c.largest) > 1e-8:
-			t.Errorf("%s: largest difference %g, want %g", name, largest, c.largest)
+		case c.want == "" && math.Abs(largest.loss-c.largest) > 1e-8:
+			t.Errorf("%s: largest difference of losses %g, want %g", name, largest.loss, c.largest)
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%s: error %v, want one about %s", name, err, c.want)
 		}

@@ -29,7 +29,7 @@ func madeUp() *results {
 	}
 	r := &results{Date: "2026-01-02", Machine: "a processor", Ours: "frugal", Peers: "PyTorch", Command: "go run ./bench/race", Threads: 2, Rounds: 3, Steps: 8, Dropped: 2,
 		Cases: []*caseResults{{Model: "6x384-v50257-t256", Shape: s, Precision: "fp32", Lanes: []*lane{
-			{Peer: "eager", Title: "PyTorch, eager", Ours: ours, Theirs: runs(10, 20, 80), Difference: 2e-7},
+			{Peer: "eager", Title: "PyTorch, eager", Ours: ours, Theirs: runs(10, 20, 80), Difference: 2e-7, NormDifference: 3e-6},
 			{Peer: "compile", Title: "torch.compile", Compiled: true, FirstStart: 70, Ours: ours, Theirs: runs(20, 20, 20)},
 			{Peer: "trainer", Title: "Hugging Face Trainer", Problem: "a | b\nc"},
 			{Peer: "eager+kept", Title: "not yet run"},
@@ -58,7 +58,7 @@ func TestTablesHaveMediansAndPairedRatios(t *testing.T) {
 		"| | PyTorch, eager | 20 (10–80) | 1.00 (0.50–1.50) | 1,000 | 0.50 (0.50–0.50) | 9.0 | 34% |\n",
 		"| | torch.compile | 20 (20–20) | 1.50 (0.50–2.00) | 1,000 | 0.50 (0.50–0.50) | 9.0; 70 the first time | 34% |\n",
 		"| | Hugging Face Trainer | a \\| b c |",
-		"2e-07 (6x384-v50257-t256 fp32)",
+		"from ours: 2e-07, 3e-06 (6x384-v50257-t256 fp32).\n",
 		"| … by oneDNN | 11 (11–11) |\n",
 		"| 6x384-v50257-t256 fp32 | **100 (100–100)** | 57% | 50 (50–50) | 2.00 (2.00–2.00) | 80 (80–80) | 1.25 (1.25–1.25) | 0e+00 |\n",
 		"| 6x384-v50257-t256 | ours | 360 | 2.00 (1.00–3.00) | 4.00 (4.00–4.00) |\n|  | the disk itself | 360 |",

@@ -64,14 +64,18 @@ func (r *results) stepTables(s *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(s, "\n%d steps a run, of which the first %d are not timed. Peak memory: the highest that the system saw; ours, as the program counts it itself, in the brackets. "+
-		"The first step of what is compiled: with everything compiled before, and the first time. Largest relative differences between the losses of a peer and ours: ", r.Steps, r.Dropped)
+		"The first step of what is compiled: with everything compiled before, and the first time. Largest relative differences of a peer's losses, "+
+		"and of the norms of its gradients in the steps that are not timed, from ours: ", r.Steps, r.Dropped)
 	var differences []string
 	for _, c := range r.Cases {
-		most := 0.0
-		for _, l := range c.Lanes {
-			most = max(most, l.Difference)
+		if len(c.ours()) == 0 {
+			continue
 		}
-		differences = append(differences, fmt.Sprintf("%.0e (%s %s)", most, c.Model, c.Precision))
+		var most apart
+		for _, l := range c.Lanes {
+			most = apart{max(most.loss, l.Difference), max(most.gradNorm, l.NormDifference)}
+		}
+		differences = append(differences, fmt.Sprintf("%.0e, %.0e (%s %s)", most.loss, most.gradNorm, c.Model, c.Precision))
 	}
 	fmt.Fprintf(s, "%s.\n", strings.Join(differences, ", "))
 }

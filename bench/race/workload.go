@@ -31,6 +31,7 @@ type testCase struct {
 	shape     shape
 	precision string
 	steps     int
+	checked   int // first steps, of which a peer tells the gradients' exact norm; they are not timed
 	folder    string
 	tokenizer string // a directory
 	settings  string // a file that all sides read
@@ -65,7 +66,7 @@ func (b *bench) newCase(name, precision string, steps int) (*testCase, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &testCase{name: name, shape: s, precision: precision, steps: steps}
+	c := &testCase{name: name, shape: s, precision: precision, steps: steps, checked: min(steps, b.dropped)}
 	if c.folder, err = os.MkdirTemp(b.scratch, name+"-"+precision+"-"); err != nil {
 		return nil, err
 	}
