@@ -163,18 +163,6 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-func TestReplaceBetweenMarkers(t *testing.T) {
-	got, err := replaceBetweenMarkers([]byte("above\n"+beginMarker+"old\n"+endMarker+"below\n"), "new\n")
-	if want := "above\n" + beginMarker + "new\n" + endMarker + "below\n"; err != nil || string(got) != want {
-		t.Errorf("got %q, %v, want %q", got, err, want)
-	}
-	for _, document := range []string{"", beginMarker, endMarker + beginMarker} {
-		if _, err := replaceBetweenMarkers([]byte(document), "new\n"); err == nil {
-			t.Errorf("%q was taken", document)
-		}
-	}
-}
-
 func TestLoadSeconds(t *testing.T) {
 	const fresh = "2026-01-02T15:04:05.100Z INFO    precision: fp32 (it says so)\n2026-01-02T15:04:05.150Z INFO    tokenizer: 257 tokens\n" +
 		"2026-01-02T15:04:05.200Z INFO    model: 1 parameter\n"

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"frugal/bench/internal/document"
 )
 
 // madeUp are results with every part.
@@ -140,15 +142,15 @@ func TestThousands(t *testing.T) {
 
 func TestReportWritesEverythingAndReadsItAgain(t *testing.T) {
 	folder, documents := filepath.Join(t.TempDir(), "new"), t.TempDir()
-	document := filepath.Join(documents, "performance.md")
-	if err := os.WriteFile(document, []byte("above\n"+beginMarker+endMarker+"below\n"), 0o666); err != nil {
+	page, m := filepath.Join(documents, "performance.md"), document.MarkersOf("bench/race")
+	if err := os.WriteFile(page, []byte("above\n"+m.Begin+m.End+"below\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	r := madeUp()
-	if err := r.report(folder, document); err == nil || !strings.Contains(err.Error(), "Hugging Face Trainer") {
+	if err := r.report(folder, page); err == nil || !strings.Contains(err.Error(), "Hugging Face Trainer") {
 		t.Errorf("error %v, want one about the peer that is out", err)
 	}
-	if text, err := os.ReadFile(document); err != nil || strings.Contains(string(text), "###") {
+	if text, err := os.ReadFile(page); err != nil || strings.Contains(string(text), "###") {
 		t.Errorf("%v: a race with a peer that is out was written:\n%s", err, text)
 	}
 	r.Cases[0].Lanes = r.Cases[0].Lanes[:2]
@@ -159,12 +161,12 @@ func TestReportWritesEverythingAndReadsItAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := again.report(folder, document); err != nil {
+	if err := again.report(folder, page); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(document)
-	if want := "above\n" + beginMarker + r.markdown() + endMarker + "below\n"; err != nil || string(text) != want {
-		t.Errorf("%v: the document is\n%s", err, text)
+	text, err := os.ReadFile(page)
+	if want := "above\n" + m.Begin + r.markdown() + m.End + "below\n"; err != nil || string(text) != want {
+		t.Errorf("%v: the page is\n%s", err, text)
 	}
 	for _, file := range []string{"race.png", "step-cost.png"} {
 		if colours := coloursOf(t, filepath.Join(documents, file)); !colours[oursInk] || len(colours) < 20 {
@@ -176,7 +178,7 @@ func TestReportWritesEverythingAndReadsItAgain(t *testing.T) {
 		}
 	}
 	again.Cases[0].Lanes[1].Ours[0].Others = 1
-	if err := again.report(folder, document); err == nil || !strings.Contains(err.Error(), "not written") {
+	if err := again.report(folder, page); err == nil || !strings.Contains(err.Error(), "not written") {
 		t.Errorf("error %v, want one about the other work", err)
 	}
 }

@@ -3,18 +3,9 @@ package main
 // The tables, in Markdown: of each side the median with the lowest and the highest, and ratios of runs that followed each other.
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
-)
-
-// The text between these two lines of a document is ours to replace.
-const (
-	beginMarker = "<!-- written by bench/race: begin -->\n"
-	endMarker   = "<!-- written by bench/race: end -->\n"
 )
 
 // markdown is everything that was measured.
@@ -168,14 +159,4 @@ func indented(text string) string {
 		s.WriteString("    " + line)
 	}
 	return s.String()
-}
-
-// replaceBetweenMarkers puts text in the place that the document keeps for it.
-func replaceBetweenMarkers(document []byte, text string) ([]byte, error) {
-	before, rest, begins := bytes.Cut(document, []byte(beginMarker))
-	_, after, ends := bytes.Cut(rest, []byte(endMarker))
-	if !begins || !ends {
-		return nil, errors.New("the markers are missing: " + strings.TrimSpace(beginMarker) + " … " + strings.TrimSpace(endMarker))
-	}
-	return slices.Concat(before, []byte(beginMarker), []byte(text), []byte(endMarker), after), nil
 }
