@@ -79,7 +79,7 @@ func TestCompare(t *testing.T) {
 		return r
 	}
 	firstNorm, otherNorm, noNorm := curve(8, 4), curve(8, 4), curve(8, 4)
-	firstNorm.steps[0].GradNorm, otherNorm.steps[1].GradNorm = 1.00005, 1.0002
+	firstNorm.steps[0].GradNorm, otherNorm.steps[1].GradNorm = 1.000005, 1.00002
 	noNorm.steps[0].GradNorm, noNorm.steps[1].GradNorm = 0, 0
 	ours := curve(8, 4)
 	for name, c := range map[string]struct {

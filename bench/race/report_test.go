@@ -64,7 +64,7 @@ func TestTablesHaveMediansAndPairedRatios(t *testing.T) {
 		"| … by oneDNN | 11 (11–11) |\n",
 		"| 6x384-v50257-t256 fp32 | **100 (100–100)** | 57% | 50 (50–50) | 2.00 (2.00–2.00) | 80 (80–80) | 1.25 (1.25–1.25) | 0e+00 |\n",
 		"| 6x384-v50257-t256 | ours | 360 | 2.00 (1.00–3.00) | 4.00 (4.00–4.00) |\n|  | the disk itself | 360 |",
-		"| fp32, 32 × 128 | 4,096 | 4126.0 (4126.0–4126.0) | 1007 | not told |\n",
+		"| fp32, 32 × 256 | 8,192 | 8222.0 (8222.0–8222.0) | 1004 | +0.0% | not told |\n",
 		"fp32: 30 ms and 1000 µs a token, every point within 0%",
 		"| 6x384-v50257-t256 fp32 | 0.0 | 0.0 | 77.8 | 0.0 |",
 		"### Generation\n\n| a table |\n",
@@ -75,7 +75,7 @@ func TestTablesHaveMediansAndPairedRatios(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
 	}
-	if n := strings.Count(text, "| fp32, 1 × 128 |"); n != 1 {
+	if n := strings.Count(text, "| fp32, 1 × 256 |"); n != 1 {
 		t.Errorf("the point that both curves have is in %d times:\n%s", n, text)
 	}
 	if strings.Contains(text, "not yet run") {
