@@ -46,11 +46,7 @@ type options struct {
 
 func main() {
 	o := options{}
-	var names []string
-	for _, t := range targets {
-		names = append(names, t.name)
-	}
-	flag.StringVar(&o.sizes, "sizes", strings.Join(names, ","), "which sizes")
+	flag.StringVar(&o.sizes, "sizes", allSizes(), "which sizes")
 	flag.IntVar(&o.accumulation, "accumulation", 2, "micro-batches of the update that runs; from two on the peak is the same")
 	flag.IntVar(&o.threads, "threads", 0, "threads; 0: libtorch's choice")
 	flag.BoolVar(&o.plan, "plan", false, "run nothing: the plans alone")
@@ -68,6 +64,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench/memory:", err)
 		os.Exit(1)
 	}
+}
+
+func allSizes() string {
+	var names []string
+	for _, t := range targets {
+		names = append(names, t.name)
+	}
+	return strings.Join(names, ",")
 }
 
 func measure(o options) error {

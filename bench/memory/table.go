@@ -24,6 +24,9 @@ func markdown(rows []*row, o options) string {
 	if o.plan {
 		s.WriteString(" -plan")
 	}
+	if o.sizes != allSizes() {
+		s.WriteString(" -sizes " + o.sizes)
+	}
 	s.WriteString("\n\nGB of 2³⁰ bytes, at the peak of a step; planned, and below it as counted in an update that ran with the allocator capped at the limit.\n\n")
 	s.WriteString("| | limit | how | " + strings.Join(parts, " | ") + " | peak | a micro-batch, s | host |\n|---|---|---|" + strings.Repeat("---|", len(parts)+3) + "\n")
 	for _, r := range rows {
