@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func markdown(rows []*row, o options) string {
 		"offloaded, the device's peak, 1 GB), and below it what the system saw at most.")
 	for _, r := range rows {
 		if r.counted != nil {
-			fmt.Fprintf(&s, " %s: the plan is %+.2f%% off.", strings.ToUpper(r.name), 100*(float64(r.plannedBytes())/float64(r.counted.Peak)-1))
+			fmt.Fprintf(&s, " %s: the plan is %.2f%% off.", strings.ToUpper(r.name), 100*math.Abs(float64(r.plannedBytes())/float64(r.counted.Peak)-1))
 		}
 	}
 	return s.String() + "\n"

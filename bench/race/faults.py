@@ -110,7 +110,7 @@ def half_the_batch():
 
 @fault
 def half_the_row():
-    batches(lambda batch, step: [t[:, :t.size(1) // 2] for t in batch(step)])
+    batches(lambda batch, step: [t[:, :t.size(1) // 2].contiguous() for t in batch(step)])
 
 
 @fault
