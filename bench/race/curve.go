@@ -12,11 +12,11 @@ import (
 const curveModel = "6x384-v8192"
 
 // curveSequence is the row of which there are one to thirty-two.
-const curveSequence = 128
+const curveSequence = 256
 
 var (
 	curveBatches   = []int{1, 2, 4, 8, 16, 32}
-	curveSequences = []int{256, 512, 1024} // and curveSequence, of one row
+	curveSequences = []int{128, 256, 512, 1024} // of one row; curveSequence is among both
 )
 
 // curvePoint is a number of tokens.
@@ -40,6 +40,9 @@ func (b *bench) measureCurve() error {
 		names = append(names, fmt.Sprintf("%s-t%d-b%d", curveModel, curveSequence, n))
 	}
 	for _, n := range curveSequences {
+		if n == curveSequence {
+			continue
+		}
 		names = append(names, fmt.Sprintf("%s-t%d-b1", curveModel, n))
 	}
 	var cases []*testCase
@@ -80,6 +83,7 @@ func (r *results) curves(precision string) (batches, sequences []*curvePoint) {
 			sequences = append(sequences, p)
 		}
 	}
+	slices.SortFunc(sequences, func(a, b *curvePoint) int { return a.Shape.Sequence - b.Shape.Sequence })
 	return batches, sequences
 }
 
@@ -96,6 +100,9 @@ func (r *results) curvePrecisions() (list []string) {
 // line is seconds = fixed + each · tokens, and the largest relative distance of a point from it.
 type line struct{ fixed, each, off float64 }
 
+// at is the line's time of a step, in seconds.
+func (l line) at(tokens float64) float64 { return l.fixed + l.each*tokens }
+
 // fit is the line whose relative distances from the points have the least squares, so that small steps count as much as large ones.
 func fit(points []*curvePoint) (l line) {
 	var w, wx, wy, wxx, wxy float64
@@ -108,7 +115,7 @@ func fit(points []*curvePoint) (l line) {
 	l.fixed = (wy - l.each*wx) / w
 	for _, p := range points {
 		y := median(p.step())
-		l.off = max(l.off, math.Abs(l.fixed+l.each*float64(p.Shape.tokens())-y)/y)
+		l.off = max(l.off, math.Abs(l.at(float64(p.Shape.tokens()))-y)/y)
 	}
 	return l
 }

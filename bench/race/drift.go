@@ -19,6 +19,7 @@ func (b *bench) measureDrift(rate float64) error {
 			if err != nil {
 				return err
 			}
+			nudged.checked = nudged.steps
 			o, err := b.runOurs(nudged)
 			if err != nil {
 				return err
@@ -29,13 +30,13 @@ func (b *bench) measureDrift(rate float64) error {
 			}
 			ours, theirs = append(ours, o), append(theirs, p)
 		}
-		fmt.Printf("| %v | %s | %s | %s |\n", c, apart(theirs, theirs), apart(ours, ours), apart(ours, theirs))
+		fmt.Printf("| %v | %s | %s | %s |\n", c, largest(theirs, theirs), largest(ours, ours), largest(ours, theirs))
 	}
 	return nil
 }
 
-// apart describes the largest differences between a run of one list and a run of the other.
-func apart(list, other []run) string {
+// largest describes the largest differences between a run of one list and a run of the other.
+func largest(list, other []run) string {
 	loss, norm := 0.0, 0.0
 	for _, a := range list {
 		for _, b := range other {

@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
 """The peer: the same GPT-2 trained by Hugging Face's Trainer. bench/race runs it beside our trainer.
 
-    python3 bench/race/hf_trainer.py train SETTINGS ROWS OUTPUT   # from the weights in init_from; writes metrics.jsonl
+    python3 bench/race/hf_trainer.py train SETTINGS ROWS OUTPUT CHECKED GELU   # from the weights in init_from; writes metrics.jsonl
 
-SETTINGS and ROWS are those of nanogpt_like.py. Nothing is logged, evaluated or saved by the Trainer itself; a callback
-writes a step's loss and time. The norm of the gradients is not known here.
+SETTINGS, ROWS and CHECKED are those of nanogpt_like.py. GELU is gelu_new, which GPT-2's configuration says, or gelu_pytorch_tanh: the
+same function, but transformers computes the former by eight operations, each rounded to bf16 there, and the latter by PyTorch's
+one. Nothing is logged, evaluated or saved by the Trainer itself; a callback writes a step's loss and time.
 """
-import datetime
 import json
 import pathlib
 import sys
-import time
 
 import numpy
 import torch
 import transformers
+
+import nanogpt_like
 
 
 class Rows(torch.utils.data.Dataset):
@@ -34,10 +35,11 @@ class Rows(torch.utils.data.Dataset):
 
 
 class Trainer(transformers.Trainer):
-    """Remembers the loss of the step."""
+    """Remembers the loss of the step, and the norm of its gradients before they are clipped."""
 
-    def training_step(self, *arguments, **named):
-        self.step_loss = super().training_step(*arguments, **named)
+    def training_step(self, model, *arguments, **named):
+        self.step_loss = super().training_step(model, *arguments, **named)
+        self.step_norm = self.check.norm(self.state.global_step, model)
         return self.step_loss
 
 
@@ -48,21 +50,21 @@ class Metrics(transformers.TrainerCallback):
         self.file = file
 
     def on_train_begin(self, arguments, state, control, **named):
-        self.begin = time.perf_counter()
+        self.begin = self.trainer.check.clock()
 
     def on_step_end(self, arguments, state, control, **named):
-        line = dict(event="train", step=state.global_step, loss=self.trainer.step_loss.item())
-        now = time.perf_counter()
-        line |= dict(step_seconds=now - self.begin, time=datetime.datetime.now(datetime.timezone.utc).isoformat())
+        line = dict(event="train", step=state.global_step, loss=self.trainer.step_loss.item()) | self.trainer.step_norm
+        now = self.trainer.check.clock()
+        line |= dict(step_seconds=now - self.begin, time=self.trainer.check.time())
         self.begin = now
         print(json.dumps(line), file=self.file, flush=True)
 
 
-def train(s, rows_file, output):
+def train(s, rows_file, output, checked, gelu):
     torch.set_num_threads(s["threads"])
     output = pathlib.Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    model = transformers.GPT2LMHeadModel.from_pretrained(s["init_from"], dtype=torch.float32)
+    model = transformers.GPT2LMHeadModel.from_pretrained(s["init_from"], dtype=torch.float32, activation_function=gelu)
     arguments = transformers.TrainingArguments(
         output_dir=str(output), use_cpu=True, bf16=s["precision"] == "bf16", seed=s["seed"],
         per_device_train_batch_size=s["batch_size"], gradient_accumulation_steps=1, max_steps=s["max_steps"],
@@ -74,6 +76,7 @@ def train(s, rows_file, output):
     with (output / "metrics.jsonl").open("w") as file:
         metrics = Metrics(file)
         metrics.trainer = Trainer(model=model, args=arguments, train_dataset=Rows(rows_file, s["max_position_embeddings"]), callbacks=[metrics])
+        metrics.trainer.check = nanogpt_like.Check(checked)
         metrics.trainer.remove_callback(transformers.PrinterCallback)
         metrics.trainer.train()
 
@@ -82,8 +85,8 @@ def main():
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     match sys.argv[1:]:
-        case ["train", settings, rows, output]:
-            train(json.loads(pathlib.Path(settings).read_text()), rows, output)
+        case ["train", settings, rows, output, checked, gelu]:
+            train(json.loads(pathlib.Path(settings).read_text()), rows, output, int(checked), gelu)
         case _:
             sys.exit(__doc__)
 

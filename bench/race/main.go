@@ -34,6 +34,7 @@ type options struct {
 	folder                    string // of the results
 	write, from               string
 	drift                     float64
+	faults                    bool
 }
 
 // What is raced without a word said. The first two models are those of the trial runs; the rest takes hours.
@@ -63,6 +64,7 @@ func main() {
 	flag.StringVar(&o.write, "write", "", "also put the table into this Markdown `file`, between its markers, and the pictures beside it")
 	flag.StringVar(&o.from, "from", "", "measure nothing: make table and pictures of this results.json")
 	flag.Float64Var(&o.drift, "drift", 0, "measure no speed, but how far rounding alone takes runs apart at this learning `rate`")
+	flag.BoolVar(&o.faults, "faults", false, "measure no speed, but which faults of a peer the comparison of the losses would notice")
 	flag.Parse()
 	if err := race(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/race:", err)
@@ -100,6 +102,9 @@ func race(o options) error {
 	}
 	if o.drift > 0 {
 		return b.measureDrift(o.drift)
+	}
+	if o.faults {
+		return b.measureFaults()
 	}
 	if err := b.measure(); err != nil {
 		if ctx.Err() != nil {

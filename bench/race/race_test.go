@@ -78,8 +78,8 @@ func TestCompare(t *testing.T) {
 		}
 		return r
 	}
-	otherNorm, noNorm := curve(8, 4), curve(8, 4)
-	otherNorm.steps[1].GradNorm = 1.01
+	firstNorm, otherNorm, noNorm := curve(8, 4), curve(8, 4), curve(8, 4)
+	firstNorm.steps[0].GradNorm, otherNorm.steps[1].GradNorm = 1.000005, 1.00002
 	noNorm.steps[0].GradNorm, noNorm.steps[1].GradNorm = 0, 0
 	ours := curve(8, 4)
 	for name, c := range map[string]struct {
@@ -89,6 +89,8 @@ func TestCompare(t *testing.T) {
 		want     string // "": equal enough
 	}{
 		"equal":                           {curve(8, 4), false, 0, ""},
+		"a norm as far as a later one's":  {firstNorm, false, 0, "step 1"},
+		"the same norm, compiled":         {firstNorm, true, 0, ""},
 		"a later loss within tolerance":   {curve(8, 4.00002), false, 5e-6, ""},
 		"a later loss beyond it":          {curve(8, 4.0002), false, 0, "step 2"},
 		"a first loss as far as a later":  {curve(8.00004, 4), false, 0, "step 1"},
@@ -99,12 +101,12 @@ func TestCompare(t *testing.T) {
 		"norms that are not told":         {noNorm, false, 0, ""},
 		"both, of which the first counts": {curve(9, 5), false, 0, "step 1"},
 	} {
-		largest, err := compare(ours, c.peer, "fp32", c.compiled)
+		largest, err := compare(ours, c.peer, peer{compiled: c.compiled}.bounds("fp32"))
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
-		case c.want == "" && math.Abs(largest-c.largest) > 1e-8:
-			t.Errorf("%s: largest difference %g, want %g", name, largest, c.largest)
+		case c.want == "" && math.Abs(largest.loss-c.largest) > 1e-8:
+			t.Errorf("%s: largest difference of losses %g, want %g", name, largest.loss, c.largest)
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%s: error %v, want one about %s", name, err, c.want)
 		}
@@ -157,18 +159,6 @@ func TestMedian(t *testing.T) {
 	}{{[]float64{5}, 5}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 2, 9}, 3}} {
 		if got := median(c.list); got != c.want {
 			t.Errorf("median(%v) = %v, want %v", c.list, got, c.want)
-		}
-	}
-}
-
-func TestReplaceBetweenMarkers(t *testing.T) {
-	got, err := replaceBetweenMarkers([]byte("above\n"+beginMarker+"old\n"+endMarker+"below\n"), "new\n")
-	if want := "above\n" + beginMarker + "new\n" + endMarker + "below\n"; err != nil || string(got) != want {
-		t.Errorf("got %q, %v, want %q", got, err, want)
-	}
-	for _, document := range []string{"", beginMarker, endMarker + beginMarker} {
-		if _, err := replaceBetweenMarkers([]byte(document), "new\n"); err == nil {
-			t.Errorf("%q was taken", document)
 		}
 	}
 }

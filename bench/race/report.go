@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"frugal/bench/internal/document"
 )
 
-// report writes everything into a folder, and table and pictures to a document and beside it as well, unless they mean nothing. A
+// report writes everything into a folder, and table and pictures to a page and beside it as well, unless they mean nothing. A
 // peer that is out of the race is an error at the end.
-func (r *results) report(folder, document string) error {
+func (r *results) report(folder, page string) error {
 	if err := r.save(folder); err != nil {
 		return err
 	}
@@ -22,24 +24,16 @@ func (r *results) report(folder, document string) error {
 	if err := r.drawPictures(folder); err != nil {
 		return err
 	}
-	if err := r.problems(); err != nil || document == "" {
+	if err := r.problems(); err != nil || page == "" {
 		return err
 	}
 	if others := r.others(); others > quiet {
-		return fmt.Errorf("not written to %s: other work kept %.2f processors busy during a run; want a machine that does nothing else", document, others)
+		return fmt.Errorf("not written to %s: other work kept %.2f processors busy during a run; want a machine that does nothing else", page, others)
 	}
-	was, err := os.ReadFile(document)
-	if err != nil {
+	if err := document.MarkersOf("bench/race").Write(page, text); err != nil {
 		return err
 	}
-	is, err := replaceBetweenMarkers(was, text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", document, err)
-	}
-	if err := os.WriteFile(document, is, 0o666); err != nil {
-		return err
-	}
-	return r.drawPictures(filepath.Dir(document))
+	return r.drawPictures(filepath.Dir(page))
 }
 
 // drawPictures writes race.png and step-cost.png, and both as SVG, of what there is.

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"frugal/bench/internal/document"
 )
 
 // madeUp are results with every part.
@@ -29,7 +31,7 @@ func madeUp() *results {
 	}
 	r := &results{Date: "2026-01-02", Machine: "a processor", Ours: "frugal", Peers: "PyTorch", Command: "go run ./bench/race", Threads: 2, Rounds: 3, Steps: 8, Dropped: 2,
 		Cases: []*caseResults{{Model: "6x384-v50257-t256", Shape: s, Precision: "fp32", Lanes: []*lane{
-			{Peer: "eager", Title: "PyTorch, eager", Ours: ours, Theirs: runs(10, 20, 80), Difference: 2e-7},
+			{Peer: "eager", Title: "PyTorch, eager", Ours: ours, Theirs: runs(10, 20, 80), Difference: 2e-7, NormDifference: 3e-6},
 			{Peer: "compile", Title: "torch.compile", Compiled: true, FirstStart: 70, Ours: ours, Theirs: runs(20, 20, 20)},
 			{Peer: "trainer", Title: "Hugging Face Trainer", Problem: "a | b\nc"},
 			{Peer: "eager+kept", Title: "not yet run"},
@@ -58,11 +60,11 @@ func TestTablesHaveMediansAndPairedRatios(t *testing.T) {
 		"| | PyTorch, eager | 20 (10–80) | 1.00 (0.50–1.50) | 1,000 | 0.50 (0.50–0.50) | 9.0 | 34% |\n",
 		"| | torch.compile | 20 (20–20) | 1.50 (0.50–2.00) | 1,000 | 0.50 (0.50–0.50) | 9.0; 70 the first time | 34% |\n",
 		"| | Hugging Face Trainer | a \\| b c |",
-		"2e-07 (6x384-v50257-t256 fp32)",
+		"from ours: 2e-07, 3e-06 (6x384-v50257-t256 fp32).\n",
 		"| … by oneDNN | 11 (11–11) |\n",
 		"| 6x384-v50257-t256 fp32 | **100 (100–100)** | 57% | 50 (50–50) | 2.00 (2.00–2.00) | 80 (80–80) | 1.25 (1.25–1.25) | 0e+00 |\n",
 		"| 6x384-v50257-t256 | ours | 360 | 2.00 (1.00–3.00) | 4.00 (4.00–4.00) |\n|  | the disk itself | 360 |",
-		"| fp32, 32 × 128 | 4,096 | 4126.0 (4126.0–4126.0) | 1007 | not told |\n",
+		"| fp32, 32 × 256 | 8,192 | 8222.0 (8222.0–8222.0) | 1004 | +0.0% | not told |\n",
 		"fp32: 30 ms and 1000 µs a token, every point within 0%",
 		"| 6x384-v50257-t256 fp32 | 0.0 | 0.0 | 77.8 | 0.0 |",
 		"### Generation\n\n| a table |\n",
@@ -73,7 +75,7 @@ func TestTablesHaveMediansAndPairedRatios(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
 	}
-	if n := strings.Count(text, "| fp32, 1 × 128 |"); n != 1 {
+	if n := strings.Count(text, "| fp32, 1 × 256 |"); n != 1 {
 		t.Errorf("the point that both curves have is in %d times:\n%s", n, text)
 	}
 	if strings.Contains(text, "not yet run") {
@@ -140,15 +142,15 @@ func TestThousands(t *testing.T) {
 
 func TestReportWritesEverythingAndReadsItAgain(t *testing.T) {
 	folder, documents := filepath.Join(t.TempDir(), "new"), t.TempDir()
-	document := filepath.Join(documents, "performance.md")
-	if err := os.WriteFile(document, []byte("above\n"+beginMarker+endMarker+"below\n"), 0o666); err != nil {
+	page, m := filepath.Join(documents, "performance.md"), document.MarkersOf("bench/race")
+	if err := os.WriteFile(page, []byte("above\n"+m.Begin+m.End+"below\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	r := madeUp()
-	if err := r.report(folder, document); err == nil || !strings.Contains(err.Error(), "Hugging Face Trainer") {
+	if err := r.report(folder, page); err == nil || !strings.Contains(err.Error(), "Hugging Face Trainer") {
 		t.Errorf("error %v, want one about the peer that is out", err)
 	}
-	if text, err := os.ReadFile(document); err != nil || strings.Contains(string(text), "###") {
+	if text, err := os.ReadFile(page); err != nil || strings.Contains(string(text), "###") {
 		t.Errorf("%v: a race with a peer that is out was written:\n%s", err, text)
 	}
 	r.Cases[0].Lanes = r.Cases[0].Lanes[:2]
@@ -159,12 +161,12 @@ func TestReportWritesEverythingAndReadsItAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := again.report(folder, document); err != nil {
+	if err := again.report(folder, page); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(document)
-	if want := "above\n" + beginMarker + r.markdown() + endMarker + "below\n"; err != nil || string(text) != want {
-		t.Errorf("%v: the document is\n%s", err, text)
+	text, err := os.ReadFile(page)
+	if want := "above\n" + m.Begin + r.markdown() + m.End + "below\n"; err != nil || string(text) != want {
+		t.Errorf("%v: the page is\n%s", err, text)
 	}
 	for _, file := range []string{"race.png", "step-cost.png"} {
 		if colours := coloursOf(t, filepath.Join(documents, file)); !colours[oursInk] || len(colours) < 20 {
@@ -176,7 +178,7 @@ func TestReportWritesEverythingAndReadsItAgain(t *testing.T) {
 		}
 	}
 	again.Cases[0].Lanes[1].Ours[0].Others = 1
-	if err := again.report(folder, document); err == nil || !strings.Contains(err.Error(), "not written") {
+	if err := again.report(folder, page); err == nil || !strings.Contains(err.Error(), "not written") {
 		t.Errorf("error %v, want one about the other work", err)
 	}
 }

@@ -42,7 +42,10 @@ type lane struct {
 	FirstStart   float64 `json:",omitempty"` // of what is compiled: seconds to the end of the first step with nothing compiled yet
 	Ours, Theirs []run
 	Difference   float64 // the largest relative difference of two losses
-	Problem      string  `json:",omitempty"` // why there are no more runs: it failed, or its losses are not ours
+
+	// NormDifference is that of the gradients' norms, of the steps that are not timed.
+	NormDifference float64 `json:",omitempty"`
+	Problem        string  `json:",omitempty"` // why there are no more runs: it failed, or its losses are not ours
 }
 
 // ceilings of the machine: GFLOP/s of products of 4096³, GB/s of memory.

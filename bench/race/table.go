@@ -3,18 +3,9 @@ package main
 // The tables, in Markdown: of each side the median with the lowest and the highest, and ratios of runs that followed each other.
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
-)
-
-// The text between these two lines of a document is ours to replace.
-const (
-	beginMarker = "<!-- written by bench/race: begin -->\n"
-	endMarker   = "<!-- written by bench/race: end -->\n"
 )
 
 // markdown is everything that was measured.
@@ -64,14 +55,18 @@ func (r *results) stepTables(s *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(s, "\n%d steps a run, of which the first %d are not timed. Peak memory: the highest that the system saw; ours, as the program counts it itself, in the brackets. "+
-		"The first step of what is compiled: with everything compiled before, and the first time. Largest relative differences between the losses of a peer and ours: ", r.Steps, r.Dropped)
+		"The first step of what is compiled: with everything compiled before, and the first time. Largest relative differences of a peer's losses, "+
+		"and of the norms of its gradients in the steps that are not timed, from ours: ", r.Steps, r.Dropped)
 	var differences []string
 	for _, c := range r.Cases {
-		most := 0.0
-		for _, l := range c.Lanes {
-			most = max(most, l.Difference)
+		if len(c.ours()) == 0 {
+			continue
 		}
-		differences = append(differences, fmt.Sprintf("%.0e (%s %s)", most, c.Model, c.Precision))
+		var most apart
+		for _, l := range c.Lanes {
+			most = apart{max(most.loss, l.Difference), max(most.gradNorm, l.NormDifference)}
+		}
+		differences = append(differences, fmt.Sprintf("%.0e, %.0e (%s %s)", most.loss, most.gradNorm, c.Model, c.Precision))
 	}
 	fmt.Fprintf(s, "%s.\n", strings.Join(differences, ", "))
 }
@@ -164,14 +159,4 @@ func indented(text string) string {
 		s.WriteString("    " + line)
 	}
 	return s.String()
-}
-
-// replaceBetweenMarkers puts text in the place that the document keeps for it.
-func replaceBetweenMarkers(document []byte, text string) ([]byte, error) {
-	before, rest, begins := bytes.Cut(document, []byte(beginMarker))
-	_, after, ends := bytes.Cut(rest, []byte(endMarker))
-	if !begins || !ends {
-		return nil, errors.New("the markers are missing: " + strings.TrimSpace(beginMarker) + " … " + strings.TrimSpace(endMarker))
-	}
-	return slices.Concat(before, []byte(beginMarker), []byte(text), []byte(endMarker), after), nil
 }

@@ -111,7 +111,7 @@ func (r *results) curveTable(s *strings.Builder) {
 	if len(r.Curve) == 0 {
 		return
 	}
-	fmt.Fprintf(s, "\n### A step by its tokens\n\n%s, ours.\n\n![A token's share of a step, by the tokens in it](step-cost.png)\n\n| | tokens | a step, ms | µs a token | waiting for data |\n|---|---|---|---|---|\n", curveModel)
+	fmt.Fprintf(s, "\n### A step by its tokens\n\n%s, ours.\n\n![A step's time by the tokens in it, and the straight line through it](step-cost.png)\n\n| | tokens | a step, ms | µs a token | off the line | waiting for data |\n|---|---|---|---|---|---|\n", curveModel)
 	var lines []string
 	for _, precision := range r.curvePrecisions() {
 		batches, sequences := r.curves(precision)
@@ -121,13 +121,21 @@ func (r *results) curveTable(s *strings.Builder) {
 				points = append(points, p)
 			}
 		}
+		var l line
+		off := func(*curvePoint) string { return "" }
+		if len(batches) > 2 {
+			l = fit(batches)
+			off = func(p *curvePoint) string {
+				y := median(p.step())
+				return fmt.Sprintf("%+.1f%%", 100*(y-l.at(float64(p.Shape.tokens())))/y)
+			}
+		}
 		for _, p := range points {
 			step := spreadOf(p.step())
-			fmt.Fprintf(s, "| %s, %d × %d | %s | %.1f (%.1f–%.1f) | %.0f | %s |\n", precision, p.Shape.Batch, p.Shape.Sequence, thousands(float64(p.Shape.tokens())),
-				1e3*step.median, 1e3*step.low, 1e3*step.high, 1e6*step.median/float64(p.Shape.tokens()), waited(p.Runs))
+			fmt.Fprintf(s, "| %s, %d × %d | %s | %.1f (%.1f–%.1f) | %.0f | %s | %s |\n", precision, p.Shape.Batch, p.Shape.Sequence, thousands(float64(p.Shape.tokens())),
+				1e3*step.median, 1e3*step.low, 1e3*step.high, 1e6*step.median/float64(p.Shape.tokens()), off(p), waited(p.Runs))
 		}
 		if len(batches) > 2 {
-			l := fit(batches)
 			lines = append(lines, fmt.Sprintf("%s: %.0f ms and %.0f µs a token, every point within %.0f%%", precision, 1e3*l.fixed, 1e6*l.each, 100*l.off))
 		}
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -56,6 +57,13 @@ type runData struct {
 	Curves  []curveData  `json:"curves"`
 	Clock   clockData    `json:"clock"`
 	Samples []sampleData `json:"samples"`
+	Memory  []memoryData `json:"memory,omitempty"`
+}
+
+// memoryData is what memory at the peak served, and how much of it.
+type memoryData struct {
+	Kind  string  `json:"kind"`
+	Bytes float64 `json:"bytes"`
 }
 
 // curveData is a curve; means are the means of its buckets, where points were left out.
@@ -99,18 +107,40 @@ func dataOf(runs []*run, smoothing float64) (text []byte, fewer bool, err error)
 		}
 		kept := someSamples(r.samples)
 		fewer = fewer || len(kept) < len(r.samples)
-		data.Samples = kept
+		data.Samples, data.Memory = kept, memoryOf(r)
 		page.Runs = append(page.Runs, data)
 	}
 	text, err = json.Marshal(page)
 	return text, fewer, err
 }
 
-// shownTags are the curves that a chart can show, but for the curriculum's, by name. How far a run has come is no curve.
+// memoryKinds is the beginning of the tags of what the peak of memory consists of.
+const memoryKinds = "train/peak_memory_by_kind/"
+
+// memoryOf lists what the run's highest peak consisted of: each session has a peak of its own.
+func memoryOf(r *run) (kinds []memoryData) {
+	peak := r.curves["train/peak_memory_bytes"]
+	if peak == nil {
+		return nil
+	}
+	highest, _ := peak.highest()
+	step := peak.steps[max(0, slices.Index(peak.values, highest))] // NaN is no value's equal
+	for _, tag := range slices.Sorted(maps.Keys(r.curves)) {
+		c := r.curves[tag]
+		i, found := slices.BinarySearch(c.steps, step)
+		if kind, ok := strings.CutPrefix(tag, memoryKinds); ok && found && c.values[i] >= 0 && !math.IsInf(c.values[i], 1) {
+			kinds = append(kinds, memoryData{kind, c.values[i]})
+		}
+	}
+	return kinds
+}
+
+// shownTags are the curves that a chart can show, but for the curriculum's, by name. How far a run has come is no curve, nor
+// is what its memory consists of.
 func shownTags(r *run) (tags []string) {
 	for tag := range r.curves {
 		position := slices.Contains([]string{"train/epoch", "train/tokens", "eval/tokens", "eval/seconds"}, tag)
-		if !position && !strings.HasPrefix(tag, plannedMix) && !strings.HasPrefix(tag, drawnMix) {
+		if !position && !strings.HasPrefix(tag, memoryKinds) && !strings.HasPrefix(tag, plannedMix) && !strings.HasPrefix(tag, drawnMix) {
 			tags = append(tags, tag)
 		}
 	}

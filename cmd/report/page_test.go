@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -91,6 +92,7 @@ type pageDataRead struct {
 			Means  []any
 		}
 		Samples []struct{ Text string }
+		Memory  []memoryData
 	}
 }
 
@@ -191,5 +193,29 @@ func TestLongRunsMakeASmallPage(t *testing.T) {
 	}
 	if got := len(embedded(t, page).Runs[0].Samples); got != sampleSteps {
 		t.Errorf("%d samples, want %d", got, sampleSteps)
+	}
+}
+
+// A resumed run's sessions have a peak each: the highest one's kinds are shown, and none of them becomes a curve.
+func TestPageHasTheKindsOfTheHighestPeak(t *testing.T) {
+	var m metrics
+	m.started(0, nil)
+	m.line("train", 10, "loss", 2.5, "peak_memory_bytes", 700, "peak_memory_by_kind", map[string]any{"weights": 400, "a new kind": 300, "host": 1000})
+	m.started(10, nil)
+	m.line("train", 20, "loss", 2.4, "peak_memory_bytes", 600, "peak_memory_by_kind", map[string]any{"weights": 400, "a new kind": 200, "host": "NaN"})
+	var silent metrics
+	silent.started(0, nil)
+	silent.line("train", 10, "loss", 2.5)
+	data := embedded(t, writePage(t, m.in(t, "a"), silent.in(t, "b")))
+	if want := []memoryData{{"a new kind", 300}, {"host", 1000}, {"weights", 400}}; !slices.Equal(data.Runs[0].Memory, want) {
+		t.Errorf("got %v, want %v", data.Runs[0].Memory, want)
+	}
+	if data.Runs[1].Memory != nil {
+		t.Errorf("a run that tells no kinds has %v", data.Runs[1].Memory)
+	}
+	for _, c := range data.Runs[0].Curves {
+		if strings.Contains(c.Tag, "by_kind") {
+			t.Errorf("%s is a curve", c.Tag)
+		}
 	}
 }

@@ -99,11 +99,23 @@
     group.set({ smoothing: Number(slider.value) });
   });
 
+  // What the peaks of memory consist of, of the runs that are shown and tell.
+  const memory = document.getElementById('memory');
+  const drawMemory = () => {
+    const rows = runs.flatMap((run, i) => {
+      const kinds = data.runs[i].memory;
+      return kinds && shown.has(run) ? [{ name: run.name, kinds: kinds.map(({ kind, bytes }) => [kind, bytes]) }] : [];
+    });
+    memory.hidden = rows.length === 0;
+    if (rows.length > 0) memory.lastElementChild.replaceChildren(frugal.memoryBars(rows));
+  };
+
   // A run has one colour in the table, the bar and the curves, whichever are shown.
   const shown = new Set(runs);
   const showRuns = () => {
     runs.forEach((run, i) => group.slots.set(run.id, i));
     group.show(runs.filter(run => shown.has(run)));
+    drawMemory();
   };
   const boxes = runs.map(run => {
     const box = element('input', { type: 'checkbox', checked: true });

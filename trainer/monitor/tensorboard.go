@@ -166,7 +166,8 @@ func (t *tensorBoard) wrap(err error) error {
 	return nil
 }
 
-// summaryValues are what TensorBoard shows of a Record: its numbers by scalarTags, those of the curriculum's stages, and texts.
+// summaryValues are what TensorBoard shows of a Record: its numbers by scalarTags, those of the curriculum's stages and
+// of the kinds of memory, and texts.
 func summaryValues(r Record) (values [][]byte, err error) {
 	for _, f := range r.Fields {
 		if x, ok := toFloat(f.Value); ok {
@@ -188,7 +189,8 @@ func summaryValues(r Record) (values [][]byte, err error) {
 	return values, nil
 }
 
-// derivedValues are the perplexity of a train Record, e^loss or, where a teacher has a part in that, e^task_loss, and two scalars for each stage of a curriculum.
+// derivedValues are the perplexity of a train Record, e^loss or, where a teacher has a part in
+// that, e^task_loss, two scalars for each stage of a curriculum, and one for each kind of memory at the peak.
 func derivedValues(r Record) (values [][]byte) {
 	loss, hasLoss := r.number("task_loss")
 	if !hasLoss {
@@ -202,6 +204,11 @@ func derivedValues(r Record) (values [][]byte) {
 			if x, ok := toFloat(stage.Value); ok {
 				values = append(values, scalarValue(field.tag+stage.Name, float32(x)))
 			}
+		}
+	}
+	for _, kind := range r.object("peak_memory_by_kind") {
+		if x, ok := toFloat(kind.Value); ok {
+			values = append(values, scalarValue("peak_memory/"+kind.Name+"_gb", float32(x*perGB)))
 		}
 	}
 	return values

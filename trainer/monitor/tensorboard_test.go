@@ -168,6 +168,8 @@ func TestTagsOfEachEvent(t *testing.T) {
 			"5 system/peak_memory_gb=3 system/resident_memory_gb=0.5 system/allocated_memory_gb=1 system/reserved_memory_gb=2" +
 				" system/gpu_memory_used_gb=3 system/gpu_utilization=55 system/gpu_temperature_celsius=71 system/gpu_power_watts=250.5" +
 				" system/cpu_percent=190.5"},
+		{Record{Event: "train", Step: 5, Fields: []Field{{"peak_memory_by_kind", []Field{{"weights", int64(3 * gb)}, {"a new kind", int64(gb / 4)}, {"head", int64(0)}}}}},
+			"5 peak_memory/weights_gb=3 peak_memory/a new kind_gb=0.25 peak_memory/head_gb=0"},
 		{Record{Event: "train", Step: 5, Fields: []Field{{"curriculum_weights", []Field{{"fácil", 0.75}, {"hard", 0.25}}}, {"curriculum_drawn", []Field{{"fácil", int64(9)}, {"hard", int64(3)}}}}},
 			"5 curriculum/fácil=0.75 curriculum/hard=0.25 curriculum_drawn/fácil=9 curriculum_drawn/hard=3"},
 		{Record{Event: "train", Step: 6, Fields: []Field{{"loss", 0.5}, {"task_loss", 0.0}, {"distillation_loss", 0.75}}},

@@ -17,7 +17,7 @@
 //   frugal.themeButton()       a button that goes through the three
 //
 // The element gets a grid of cards. charts.css has the colours, light and dark, safe for the colour-blind; nothing is fetched.
-// Load: uPlot.iife.min.js, runs.js, text.js, series.js, gestures.js, plot.js, charts.js (web.Script() in Go is all of them).
+// Load: uPlot.iife.min.js, runs.js, text.js, series.js, gestures.js, plot.js, charts.js (web.Script() in Go has all of them).
 'use strict';
 
 (() => {

@@ -30,6 +30,8 @@
     'Drag to zoom, double-click to go back.': 'Arraste para ampliar, clique duplo para voltar.',
     'Pinch to zoom, tap twice to go back.': 'Use dois dedos para ampliar, toque duplo para voltar.',
     'not finite': 'não finito', 'Charts': 'Gráficos', 'GPU': 'GPU', 'epoch': 'época', 'empty': 'vazio', '(no prompt)': '(sem prompt)',
+    'Peak memory': 'Pico de memória', 'by kind': 'por tipo', 'weights': 'pesos', 'gradients': 'gradientes', 'optimizer': 'otimizador',
+    'activations': 'ativações', 'head': 'saída', 'other': 'outros', 'host': 'host', 'beside the device': 'fora do dispositivo',
     'Too many pages are open on this run.': 'Há páginas demais abertas neste treino.', 'loading': 'carregando',
   };
   const languages = typeof navigator === 'undefined' ? [] : navigator.languages ?? [navigator.language];

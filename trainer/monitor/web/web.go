@@ -18,7 +18,7 @@ var files embed.FS
 // it may stand inside a page.
 var Script = sync.OnceValue(func() string {
 	return "/* uPlot " + UPlotVersion + "\n\n" + read("uplot/LICENSE") + "*/\n" + join("uplot/uPlot.iife.min.js", "runs.js", "text.js", "series.js",
-		"gestures.js", "plot.js", "charts.js")
+		"gestures.js", "plot.js", "charts.js", "memory.js")
 })
 
 // Style is the whole style sheet. It holds no "</style" and no url().

@@ -25,7 +25,7 @@
   const shownRuns = () => [...chosen].map(id => runs.get(id)).filter(Boolean);
 
   // drawSoon draws at most once a frame, and not at all while the page is hidden: the browser holds frames back.
-  let due = 0, drawnSamples = '', drawnConfig = '';
+  let due = 0, drawnMemory = '', drawnSamples = '', drawnConfig = '';
   function drawSoon() {
     due ||= requestAnimationFrame(() => {
       due = 0;
@@ -38,11 +38,13 @@
     if (!own) return;
     const shown = shownRuns();
     panels.showHead(own, stateOfOwn(own));
+    const memory = shown.map(run => `${run.id} ${frugal.kindsOf(run)}`).join();
+    if (memory !== drawnMemory) panels.showMemory(shown);
     const samples = shown.map(run => `${run.id} ${run.samples.length} ${run.samples.at(-1)?.step}`).join();
     if (samples !== drawnSamples) panels.showSamples(shown);
     const config = shown.map(run => `${run.id} ${run.start?.time}`).join();
     if (config !== drawnConfig) panels.showConfig(shown);
-    [drawnSamples, drawnConfig] = [samples, config];
+    [drawnMemory, drawnSamples, drawnConfig] = [memory, samples, config];
   }
 
   function stateOfOwn(run) {

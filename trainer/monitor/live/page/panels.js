@@ -104,6 +104,14 @@ const panels = (() => {
     for (const row of parent.children) row.hidden = !words.every(word => row.textContent.toLowerCase().includes(word));
   }
 
+  // showMemory writes what the runs' peaks consist of.
+  function showMemory(runs) {
+    const rows = runs.map(run => ({ name: run.name, kinds: frugal.kindsOf(run) })).filter(row => row.kinds);
+    byId('memory').hidden = rows.length === 0;
+    if (rows.length === 0) return;
+    byId('memory').replaceChildren(element('h2', {}, `${text('Peak memory')} `, small(text('by kind'))), frugal.memoryBars(rows));
+  }
+
   let shownSamples = 6, chosenPrompt = '';
 
   // showSamples writes what the models wrote, the newest first.
@@ -178,5 +186,5 @@ const panels = (() => {
     filter();
   }
 
-  return { showHead, showRuns, showSamples, showConfig };
+  return { showHead, showRuns, showMemory, showSamples, showConfig };
 })();

@@ -1,0 +1,135 @@
+package main
+
+// A row: what is planned of a size, whether this machine can run it, and what a run said.
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"frugal/torch"
+	"frugal/trainer"
+	"frugal/trainer/config"
+)
+
+// row is a target's.
+type row struct {
+	target
+	settings   *config.TrainingConfig
+	parameters int64
+	planned    []trainer.PeakPart
+	host       int64    // bytes that a run takes of this machine, estimated
+	why        string   // "" where it runs; otherwise why it does not
+	counted    *counted // of the run; nil: none, or it failed
+	resident   int64    // the most that the system saw of its process
+	failed     error
+}
+
+// counted is what a run's metrics.jsonl says of its update.
+type counted struct {
+	Event   string
+	Loss    float64
+	Peak    int64            `json:"peak_memory_bytes"`
+	Kinds   map[string]int64 `json:"peak_memory_by_kind"`
+	Seconds float64          `json:"step_seconds"`
+}
+
+func (t target) limitBytes() int64 { return int64(t.limit * (1 << 30)) }
+
+func (r *row) plannedBytes() (sum int64) {
+	for _, p := range r.planned {
+		sum += p.Bytes
+	}
+	return sum
+}
+
+// bytesPerParameter is what an offload keeps on the host: weights, gradients and two moments in fp32, and the weights in bf16.
+const bytesPerParameter = 18
+
+// beside is what the process takes apart from tensors: libtorch's code, Go's heap, kernels' buffers.
+const beside = 1 << 30
+
+// planTarget reads a size's configuration and plans it.
+func planTarget(t target, o options) (*row, error) {
+	c, _, err := config.Load(config.LoadOptions{Path: filepath.Join(folder, t.name+".yaml")})
+	if err != nil {
+		return nil, err
+	}
+	r := &row{target: t, settings: c, planned: trainer.PlannedPeak(c), parameters: parametersOf(c)}
+	r.host = r.plannedBytes() + beside
+	if c.CPUOffload != config.OffloadOff {
+		r.host += bytesPerParameter * r.parameters
+	}
+	free, err := available()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case o.plan:
+		r.why = "by the plan alone"
+	case r.plannedBytes() > r.limitBytes():
+		r.why = "not run: the plan does not fit"
+	case r.host > free:
+		r.why = fmt.Sprintf("by the plan alone: a run would take some %s of this machine, which has %s free", gib(r.host), gib(free))
+	}
+	return r, nil
+}
+
+// parametersOf a GPT-2: embeddings, and in each block 12·C² weights and 13·C biases and LayerNorms.
+func parametersOf(c *config.TrainingConfig) int64 {
+	width, layers := int64(c.HiddenSize), int64(c.NumLayers)
+	return int64(c.VocabSize+c.MaxPositionEmbeddings)*width + layers*(4*width*width+9*width+int64(c.IntermediateSize)*(2*width+1)) + 2*width
+}
+
+// available is MemAvailable of /proc/meminfo.
+func available() (bytes int64, err error) {
+	file, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if n, _ := fmt.Sscanf(lines.Text(), "MemAvailable: %d kB", &bytes); n == 1 {
+			return bytes * 1024, nil
+		}
+	}
+	return 0, fmt.Errorf("%s: no MemAvailable", file.Name())
+}
+
+// writeSettings writes the size's configuration as the bench runs it: one update, on the CPU, into scratch.
+func writeSettings(c *config.TrainingConfig, scratch, file string, o options) error {
+	text, err := c.JSON()
+	if err != nil {
+		return err
+	}
+	var settings map[string]any
+	if err := json.Unmarshal(text, &settings); err != nil {
+		return err
+	}
+	for key, value := range map[string]any{"device": "cpu", "threads": o.threads, "gradient_accumulation_steps": o.accumulation, "max_steps": 1,
+		"warmup_steps": 0, "resume": "never", "output_dir": filepath.Join(scratch, "output"), "logging_dir": filepath.Join(scratch, "logs")} {
+		settings[key] = value
+	}
+	delete(settings, "effective_batch_size") // which the accumulation makes another
+	data := settings["data"].(map[string]any)
+	data["cache_dir"] = filepath.Join(scratch, "cache")
+	if text, err = json.MarshalIndent(settings, "", "  "); err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o666)
+}
+
+// trainCapped is the child: cmd/train's own run, with the allocator's limit set before it.
+func trainCapped(file string, limit int64) error {
+	c, choices, err := config.Load(config.LoadOptions{Path: file})
+	if err != nil {
+		return err
+	}
+	if err := torch.SetMemoryLimit(torch.CPU, limit); err != nil {
+		return err
+	}
+	return trainer.Run(context.Background(), trainer.Options{Config: c, Choices: choices, Version: "bench/memory", Stderr: os.Stderr})
+}
