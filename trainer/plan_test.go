@@ -111,6 +111,7 @@ func TestThePeakIsToldByKind(t *testing.T) {
 	var log strings.Builder
 	o.Stderr = &log
 	o.Config.Monitoring.Progress = "plain"
+	torch.ResetPeakMemory(torch.CPU) // whatever tests came before
 	mustRun(t, o)
 	text, err := os.ReadFile(filepath.Join(o.Config.OutputDir, "metrics.jsonl"))
 	if err != nil {
