@@ -21,7 +21,23 @@ type Evaluation struct {
 }
 
 // evaluate goes through all evaluation rows. It stops between two batches when a signal has arrived: the error is then *Interrupted.
-func (r *run) evaluate() (Evaluation, error) { return r.evaluateBy(r.evaluationRows()) }
+// Where memory does not suffice it begins again with half as many rows at once, as often as that is possible, and so do those that follow.
+func (r *run) evaluate() (Evaluation, error) {
+	rows := r.evaluationRows()
+	if r.evaluationLimit > 0 {
+		rows = min(rows, r.evaluationLimit)
+	}
+	for {
+		e, err := r.evaluateBy(rows)
+		if !outOfMemory(err) || rows < 2 {
+			return e, err
+		}
+		torch.EmptyCache(r.device)
+		r.logger.Warnf("out of memory in the evaluation of step %d with %d rows at once: it begins again with %d", r.done.Step, rows, (rows+1)/2)
+		rows = (rows + 1) / 2
+		r.evaluationLimit = rows
+	}
+}
 
 // evaluateBy is evaluate with batches of the size of so many full rows.
 func (r *run) evaluateBy(rows int) (e Evaluation, err error) {

@@ -201,3 +201,36 @@ func TestSplitDividesRowsAndTargets(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// An evaluation that runs out of memory, at whichever allocation, begins again with fewer rows, and its result is theirs to the bit.
+func TestAnEvaluationSurvivesAFailureAtEachAllocation(t *testing.T) {
+	o := smallRun(t, t.TempDir(), "batch_size=4", "data.eval_fraction=0.1")
+	inRun(t, o, func(r *run) {
+		rows := r.evaluationRows()
+		if rows < 4 {
+			t.Fatalf("%d rows at once", rows)
+		}
+		want, err := r.evaluateBy((rows + 1) / 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := int64(1); ; n++ {
+			r.evaluationLimit = 0
+			torch.FailAllocation(n)
+			e, err := r.evaluate()
+			torch.FailAllocation(0)
+			if err != nil {
+				t.Fatalf("allocation %d: %v", n, err)
+			}
+			if r.evaluationLimit == 0 { // the evaluation has no so many
+				if n < 50 {
+					t.Errorf("only %d allocations failed", n-1)
+				}
+				break
+			}
+			if e.Loss != want.Loss || e.Targets != want.Targets || e.BitsPerByte != want.BitsPerByte || r.evaluationLimit != (rows+1)/2 {
+				t.Fatalf("allocation %d: %v with %d rows at once, want %v", n, e, r.evaluationLimit, want)
+			}
+		}
+	})
+}

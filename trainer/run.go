@@ -82,7 +82,9 @@ type run struct {
 	clock          *stopwatch
 	lastEvaluation *Evaluation
 	saidPageable   bool
-	signal         os.Signal // has arrived
+
+	evaluationLimit int       // rows at once, since memory ran out; 0: none
+	signal          os.Signal // has arrived
 
 	freeMemory   func() (int64, error) // of the device; for tests to replace
 	beforeUpdate func(r *run)          // for tests: the window's gradients are there

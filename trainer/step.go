@@ -31,11 +31,15 @@ func protect(doing string, err *error) {
 func (r *run) step(w *data.Window) error {
 	for {
 		err := r.tryStep(w)
-		var e *torch.Error
-		if !errors.As(err, &e) || e.Kind != torch.OutOfMemory || !r.halveMicroBatches(w) {
+		if !outOfMemory(err) || !r.halveMicroBatches(w) {
 			return err
 		}
 	}
+}
+
+func outOfMemory(err error) bool {
+	var e *torch.Error
+	return errors.As(err, &e) && e.Kind == torch.OutOfMemory
 }
 
 // halveMicroBatches makes the micro-batches smaller than the largest of the window that was tried; false where it had one row.
