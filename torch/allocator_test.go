@@ -77,10 +77,10 @@ func (g *gpt2) step(rows, length int64) {
 			norm := func(x, weight, bias *torch.Tensor) *torch.Tensor {
 				return torch.LayerNorm(x, torch.Affine{Weight: weight, Bias: bias}, 1e-5, torch.Float32)
 			}
-			qkv := torch.AddMM(w[3], norm(x, w[0], w[1]), w[2]).Reshape(rows, length, 3*g.width)
+			qkv := norm(x, w[0], w[1]).MatMul(w[2]).Add_(w[3]).Reshape(rows, length, 3*g.width)
 			attention := torch.SelfAttention(qkv, int(g.width/32), 0, torch.Composed).Reshape(rows*length, g.width)
 			x := x.Add(attention)
-			return x.Add(torch.AddMM(w[9], torch.AddMM(w[7], norm(x, w[4], w[5]), w[6]).GELUTanh(), w[8]))
+			return x.Add(norm(x, w[4], w[5]).MatMul(w[6]).Add_(w[7]).GELUTanh().MatMul(w[8]).Add_(w[9]))
 		})
 	}
 	x.MatMul(g.head).LogSoftmax(-1, torch.Float32).Sum().Backward()

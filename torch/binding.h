@@ -22,7 +22,6 @@ void ft_error_free(const char* message);
 // tensor.cc: creation, metadata, copies
 const char* ft_empty(const int64_t* shape, size_t n, int8_t dtype, ft_device device, ft_tensor* out);
 const char* ft_full(const int64_t* shape, size_t n, double value, int8_t dtype, ft_device device, ft_tensor* out);
-const char* ft_arange(int64_t end, ft_device device, ft_tensor* out);
 const char* ft_from_bytes(const void* data, size_t bytes, const int64_t* shape, size_t n, int8_t dtype, ft_device device, ft_tensor* out);
 const char* ft_copy_to_bytes(ft_tensor t, void* data, size_t bytes);
 const char* ft_item(ft_tensor t, double* out);
@@ -59,8 +58,6 @@ const char* ft_sum_dim(ft_tensor a, int64_t dim, ft_tensor* out);
 const char* ft_ge_scalar(ft_tensor a, double b, ft_tensor* out);
 const char* ft_clamp_min(ft_tensor a, double b, ft_tensor* out);
 const char* ft_matmul(ft_tensor a, ft_tensor b, ft_tensor* out);
-const char* ft_addmm(ft_tensor bias, ft_tensor a, ft_tensor b, ft_tensor* out);
-const char* ft_addmm_(ft_tensor c, ft_tensor a, ft_tensor b);
 const char* ft_log_softmax(ft_tensor a, int64_t dim, int8_t dtype, ft_tensor* out);
 const char* ft_gather(ft_tensor a, int64_t dim, ft_tensor index, ft_tensor* out);
 const char* ft_scatter_add_(ft_tensor a, int64_t dim, ft_tensor index, ft_tensor src);
@@ -79,20 +76,23 @@ const char* ft_linear(ft_tensor x, ft_tensor w, ft_tensor bias, ft_tensor weight
 const char* ft_layer_norm(ft_tensor x, ft_tensor w, ft_tensor bias, ft_tensor weight_gradient, ft_tensor bias_gradient, int accumulate, double eps, int8_t dtype,
                           ft_tensor* out);
 const char* ft_gelu_tanh(ft_tensor x, ft_tensor* out);
+const char* ft_add_widened(ft_tensor x, ft_tensor y, ft_tensor* out);
 const char* ft_self_attention(ft_tensor qkv, int64_t heads, double dropout, int composed, ft_tensor* out);
 const char* ft_product(ft_tensor a, ft_tensor b, int onednn, ft_tensor* out);
 const char* ft_add_product_(ft_tensor g, ft_tensor a, ft_tensor b, int accumulate);
 const char* ft_has_onednn(int* out);
 
-// kernels.cc
+// softmax.cc
 const char* ft_cross_entropy(ft_tensor logits, ft_tensor targets, ft_tensor weight, ft_tensor loss_sum, ft_tensor gradient);
+
+// kernels.cc
 const char* ft_add_rows_(ft_tensor sums, ft_tensor ids, ft_tensor rows);
 const char* ft_norm(ft_tensor x, ft_tensor* out);
 
 // rows.cc
 const char* ft_linear_rows(ft_tensor x, ft_tensor weight, ft_tensor bias, ft_tensor* out);
 const char* ft_attention_rows(ft_tensor q, ft_tensor k, ft_tensor v, ft_tensor* out);
-const char* ft_gelu_rows_(ft_tensor x, const char* approximate);
+const char* ft_gelu_rows_(ft_tensor x);
 
 // autograd.cc
 const char* ft_set_requires_grad(ft_tensor t, int on);

@@ -32,7 +32,7 @@ func TestErrorsHaveAKindAndOneLine(t *testing.T) {
 		{"lists of different lengths", "a list has 1 tensors, another has 2", torch.ShapeError, func() {
 			torch.Backward([]*torch.Tensor{vector(1), vector(1)}, []*torch.Tensor{vector(1)})
 		}},
-		{"integers where floats are wanted", "floating point", torch.OtherError, func() { torch.Arange(3, torch.CPU).SetRequiresGrad(true) }},
+		{"integers where floats are wanted", "floating point", torch.OtherError, func() { torch.FromInt64s([]int64{0, 1, 2}, []int64{3}, torch.CPU).SetRequiresGrad(true) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			onThread(t, func() {

@@ -62,10 +62,9 @@ void add_product_(at::Tensor g, const at::Tensor& a, const at::Tensor& b, bool a
   for (int64_t first = 0; first < g.size(0); first += rows) {
     int64_t n = std::min(rows, g.size(0) - first);
     at::Tensor piece = at::mm(a.narrow(0, first, n), b), part = g.narrow(0, first, n);
-    accumulate ? part.add_(piece) : part.copy_(piece);
+    accumulate ? add_widened_(part, piece) : void(part.copy_(piece));
   }
 }
-
 
 // Where the gradients of a layer's weight and bias go; undefined where nobody asks for them. Autograd does not look inside.
 struct Gradients {
@@ -146,6 +145,17 @@ struct GELUTanh : torch::autograd::Function<GELUTanh> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     return {gelu_tanh_backward(grads[0].contiguous(), ctx->get_saved_variables()[0])};
+  }
+};
+
+struct AddWidened : torch::autograd::Function<AddWidened> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& y) {
+    ctx->saved_data["dtype"] = static_cast<int64_t>(y.scalar_type());
+    return add_widened(x, y);
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    return {grads[0], grads[0].to(static_cast<at::ScalarType>(ctx->saved_data["dtype"].toInt()))};
   }
 };
 
@@ -240,6 +250,11 @@ const char* ft_layer_norm(ft_tensor x, ft_tensor w, ft_tensor bias, ft_tensor we
 
 const char* ft_gelu_tanh(ft_tensor x, ft_tensor* out) {
   FT_GUARD(*out = give(get(x).is_cpu() ? GELUTanh::apply(get(x).contiguous()) : at::gelu(get(x), "tanh")))
+}
+
+const char* ft_add_widened(ft_tensor x, ft_tensor y, ft_tensor* out) {
+  FT_GUARD(TORCH_CHECK(get(x).sizes() == get(y).sizes(), "sizes ", get(x).sizes(), " and ", get(y).sizes(), " do not fit");
+           *out = give(AddWidened::apply(get(x), get(y))))
 }
 
 const char* ft_self_attention(ft_tensor qkv_, int64_t heads, double dropout, int composed, ft_tensor* out) {

@@ -10,6 +10,8 @@ package torch
 #cgo nocallback ft_layer_norm
 #cgo noescape ft_gelu_tanh
 #cgo nocallback ft_gelu_tanh
+#cgo noescape ft_add_widened
+#cgo nocallback ft_add_widened
 #cgo noescape ft_self_attention
 #cgo nocallback ft_self_attention
 #cgo noescape ft_product
@@ -78,6 +80,13 @@ func LayerNorm(x *Tensor, a Affine, eps float64, dtype DType) *Tensor {
 func (t *Tensor) GELUTanh() *Tensor {
 	var out C.ft_tensor
 	check(C.ft_gelu_tanh(t.p(), &out))
+	return wrap(out)
+}
+
+// AddWidened is t + y in float32, of t in float32 and y in half precision: [..] both. The gradient by y is rounded to its dtype.
+func (t *Tensor) AddWidened(y *Tensor) *Tensor {
+	var out C.ft_tensor
+	check(C.ft_add_widened(t.p(), y.p(), &out))
 	return wrap(out)
 }
 

@@ -2,7 +2,6 @@
 #include "guard.h"
 
 #include <ATen/ops/add.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/clamp_min.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/ge.h>
@@ -53,12 +52,6 @@ const char* ft_ge_scalar(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out 
 const char* ft_clamp_min(ft_tensor a, double b, ft_tensor* out) { FT_GUARD(*out = give(at::clamp_min(get(a), scalar(a, b)))) }
 
 const char* ft_matmul(ft_tensor a, ft_tensor b, ft_tensor* out) { FT_GUARD(*out = give(at::matmul(get(a), get(b)))) }
-
-const char* ft_addmm(ft_tensor bias, ft_tensor a, ft_tensor b, ft_tensor* out) {
-  FT_GUARD(*out = give(at::addmm(get(bias), get(a), get(b))))
-}
-
-const char* ft_addmm_(ft_tensor c, ft_tensor a, ft_tensor b) { FT_GUARD(get(c).addmm_(get(a), get(b))) }
 
 const char* ft_log_softmax(ft_tensor a, int64_t dim, int8_t dtype, ft_tensor* out) {
   FT_GUARD(*out = give(at::log_softmax(get(a), dim, static_cast<at::ScalarType>(dtype))))

@@ -36,10 +36,6 @@ package torch
 #cgo nocallback ft_clamp_min
 #cgo noescape ft_matmul
 #cgo nocallback ft_matmul
-#cgo noescape ft_addmm
-#cgo nocallback ft_addmm
-#cgo noescape ft_addmm_
-#cgo nocallback ft_addmm_
 #cgo noescape ft_log_softmax
 #cgo nocallback ft_log_softmax
 #cgo noescape ft_gather
@@ -174,19 +170,6 @@ func (t *Tensor) MatMul(other *Tensor) *Tensor {
 	var out C.ft_tensor
 	check(C.ft_matmul(t.p(), other.p(), &out))
 	return wrap(out)
-}
-
-// AddMM is bias + a·b: [p] or [n, p], [n, m], [m, p] → [n, p].
-func AddMM(bias, a, b *Tensor) *Tensor {
-	var out C.ft_tensor
-	check(C.ft_addmm(bias.p(), a.p(), b.p(), &out))
-	return wrap(out)
-}
-
-// AddMM_ adds a·b to t in place; all of one dtype: [n, p] += [n, m]·[m, p].
-func (t *Tensor) AddMM_(a, b *Tensor) *Tensor {
-	check(C.ft_addmm_(t.p(), a.p(), b.p()))
-	return t
 }
 
 // LogSoftmax is log softmax along dim, computed and returned in dtype.

@@ -262,13 +262,13 @@ const char* ft_linear_rows(ft_tensor x, ft_tensor w, ft_tensor bias, ft_tensor* 
            *out = give(get(w).is_cpu() ? linear_on_cpu(get(x), get(w), b) : at::linear(get(x).to(get(w).scalar_type()), get(w).t(), b)))
 }
 
-// libtorch's GELU rounds an element according to where in a thread's part of the tensor it lies. Here each row is done by itself,
+// libtorch's exact GELU rounds an element according to where in a thread's part of the tensor it lies. Here each row is done by itself,
 // in pieces that one thread does.
-const char* ft_gelu_rows_(ft_tensor x, const char* approximate) {
+const char* ft_gelu_rows_(ft_tensor x) {
   FT_GUARD(if (get(x).is_cpu()) {
     at::Tensor rows = get(x).view({-1, get(x).size(-1)});
     for (int64_t r = 0; r < rows.size(0); r++) {
-      for (const at::Tensor& piece : rows[r].split(8192)) at::gelu_(const_cast<at::Tensor&>(piece), approximate);
+      for (const at::Tensor& piece : rows[r].split(8192)) at::gelu_(const_cast<at::Tensor&>(piece), "none");
     }
-  } else { at::gelu_(get(x), approximate); })
+  } else { at::gelu_(get(x), "none"); })
 }

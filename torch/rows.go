@@ -16,7 +16,7 @@ import "C"
 // LinearRows is x·weight + bias for a few rows x, without gradients: [.., in], [in, out], [out] → [.., out] in weight's dtype, to
 // which x is rounded; sums are in fp32. bias may be nil. weight's rows or its columns must lie together. On a CPU each row of the
 // result has the same bits whatever the number of rows and of threads, and a single row takes little longer than reading weight;
-// a card computes what it computes in AddMM.
+// a card computes what it computes in Linear.
 func LinearRows(x, weight, bias *Tensor) *Tensor {
 	var out C.ft_tensor
 	check(C.ft_linear_rows(x.p(), weight.p(), bias.optional(), &out))
@@ -32,11 +32,9 @@ func AttentionRows(q, k, v *Tensor) *Tensor {
 	return wrap(out)
 }
 
-var approximations = map[bool]*C.char{false: C.CString("tanh"), true: C.CString("none")}
-
-// GELURows_ is GELU (exact) or GELUTanh in place, without gradients. On a CPU each row has the same bits whatever the number of
-// rows and of threads.
-func (t *Tensor) GELURows_(exact bool) *Tensor {
-	check(C.ft_gelu_rows_(t.p(), approximations[exact]))
+// GELURows_ is GELU in place, without gradients. On a CPU each row has the same bits whatever the number of rows and of threads, as it
+// has with GELUTanh.
+func (t *Tensor) GELURows_() *Tensor {
+	check(C.ft_gelu_rows_(t.p()))
 	return t
 }

@@ -1,7 +1,6 @@
 // Tensors: creation, metadata, copies between devices, dtypes and host memory.
 #include "guard.h"
 
-#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
@@ -23,10 +22,6 @@ const char* ft_empty(const int64_t* shape, size_t n, int8_t dtype, ft_device d, 
 
 const char* ft_full(const int64_t* shape, size_t n, double value, int8_t dtype, ft_device d, ft_tensor* out) {
   FT_GUARD(*out = give(at::full(sizes(shape, n), value, options(dtype, d))))
-}
-
-const char* ft_arange(int64_t end, ft_device d, ft_tensor* out) {
-  FT_GUARD(*out = give(at::arange(end, at::TensorOptions().dtype(at::kLong).device(device(d)))))
 }
 
 // The bytes are copied before the function returns: no Go pointer stays behind. On their way to a card they lie in pinned

@@ -8,8 +8,6 @@ package torch
 #cgo nocallback ft_empty
 #cgo noescape ft_full
 #cgo nocallback ft_full
-#cgo noescape ft_arange
-#cgo nocallback ft_arange
 #cgo noescape ft_free
 #cgo nocallback ft_free
 #cgo noescape ft_dim
@@ -158,13 +156,6 @@ func Zeros(shape []int64, dtype DType, device Device) *Tensor { return Full(shap
 
 // RandN makes a float32 tensor of standard normal numbers from the device's generator.
 func RandN(shape []int64, device Device) *Tensor { return Empty(shape, Float32, device).Normal_(0, 1) }
-
-// Arange is [0, 1, … end-1] as int64.
-func Arange(end int64, device Device) *Tensor {
-	var out C.ft_tensor
-	check(C.ft_arange(C.int64_t(end), device.c(), &out))
-	return wrap(out)
-}
 
 // Shape lists the sizes of the dimensions.
 func (t *Tensor) Shape() []int64 {

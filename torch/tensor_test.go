@@ -115,12 +115,6 @@ func TestArithmetic(t *testing.T) {
 		{"SumTo", func() *torch.Tensor { return values(1<<24, 1, 1, 1).SumTo(torch.Float64).AddScalar_(-1 << 24) }, []float32{3}},
 		{"GreaterEqual", func() *torch.Tensor { return values(-1, 0, 1).GreaterEqual(0).To(torch.Float32, torch.CPU) }, []float32{0, 1, 1}},
 		{"MatMul", func() *torch.Tensor { return values(1, 2, 3, 4).Reshape(2, 2).MatMul(values(5, 6).Reshape(2, 1)) }, []float32{17, 39}},
-		{"AddMM", func() *torch.Tensor {
-			return torch.AddMM(values(1), values(2, 3).Reshape(1, 2), values(4, 5).Reshape(2, 1))
-		}, []float32{24}},
-		{"AddMM_", func() *torch.Tensor {
-			return values(1).Reshape(1, 1).AddMM_(values(2).Reshape(1, 1), values(3).Reshape(1, 1))
-		}, []float32{7}},
 		{"LogSoftmax", func() *torch.Tensor {
 			return values(0, 0, 0, 0).To(torch.BFloat16, torch.CPU).LogSoftmax(0, torch.Float32)
 		}, []float32{-1.3862944, -1.3862944, -1.3862944, -1.3862944}},

@@ -117,7 +117,7 @@ func product(n int64) float64 {
 	w := torch.FromFloat32s(data[:256], []int64{16, 16}, torch.CPU).SetRequiresGrad(true)
 	x := torch.FromFloat32s(data, []int64{16 * n, 16}, torch.CPU)
 	for range 4 {
-		x = torch.AddMM(torch.Zeros([]int64{16}, torch.Float32, torch.CPU), x, w).MulScalar(0.1).GELUTanh()
+		x = x.MatMul(w).MulScalar(0.1).GELUTanh()
 	}
 	x.Sum().Backward()
 	return w.Grad().Sum().Item()

@@ -8,6 +8,8 @@ import (
 	"frugal/trainer/gpt2"
 )
 
+var precisions = map[string]torch.DType{"fp32": torch.Float32, "fp16": torch.Float16, "bf16": torch.BFloat16}
+
 // PeakPart is one of the things that a device's memory goes to, and how many bytes of it at a step's peak.
 type PeakPart struct {
 	Name  string
@@ -17,15 +19,19 @@ type PeakPart struct {
 // PlannedPeak is what the peak of a step is planned to consist of where attention needs no scores in memory: on a card, and on a CPU by flash.
 // It follows from the configuration alone, which must name vocab_size and a precision; no tensor is made.
 func PlannedPeak(c *config.TrainingConfig) (parts []PeakPart) {
-	precisions := map[string]torch.DType{"fp32": torch.Float32, "fp16": torch.Float16, "bf16": torch.BFloat16}
-	m := gpt2.Config{VocabSize: c.VocabSize, HiddenSize: c.HiddenSize, NumLayers: c.NumLayers, NumHeads: c.NumHeads,
-		IntermediateSize: c.IntermediateSize, MaxPositionEmbeddings: c.MaxPositionEmbeddings, LayerNormEpsilon: 1e-5, Dropout: c.Dropout}
-	s := stepShape{model: m, rows: int64(c.BatchSize), length: int64(c.MaxPositionEmbeddings), precision: precisions[c.Precision],
-		checkpointing: c.GradientCheckpointing, accumulates: c.GradientAccumulationSteps > 1, chunkRows: m.ChunkRows()}
+	s := shapeOf(c, architectureOf(c), int64(c.BatchSize), precisions[c.Precision])
 	for part, bytes := range s.plan() {
 		if bytes > 0 {
 			parts = append(parts, PeakPart{memoryPart(part).name(false), bytes})
 		}
 	}
 	return parts
+}
+
+// HostBytes is what a configuration's cpu_offload keeps in the host's memory; 0 without one.
+func HostBytes(c *config.TrainingConfig) int64 {
+	if offloads[c.CPUOffload] == gpt2.NoOffload {
+		return 0
+	}
+	return hostBytes(architectureOf(c), precisions[c.Precision])
 }

@@ -48,7 +48,6 @@ type stepShape struct {
 	precision     torch.DType // to compute in
 	offload       gpt2.Offload
 	checkpointing bool
-	accumulates   bool  // an update has more than one micro-batch
 	composed      bool  // attention's scores [rows·heads, length, length] exist
 	card          bool  // a card's dropout keeps a byte for each element, a CPU's a number
 	chunkRows     int64 // of the head, at most

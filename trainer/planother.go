@@ -87,9 +87,8 @@ func (s stepShape) branchRows(l *ledger, in int64) (sum loan) {
 	if !s.half() {
 		return y
 	}
-	widened := s.widened(l, partActivations, n*C)
 	sum = l.take(partActivations, 4*n*C)
-	l.free(widened, y)
+	l.free(y)
 	return sum
 }
 

@@ -4,14 +4,19 @@ package trainer
 
 import (
 	"frugal/torch"
+	"frugal/trainer/config"
 	"frugal/trainer/gpt2"
 )
 
+// architectureOf is the model that a configuration alone describes.
+func architectureOf(c *config.TrainingConfig) gpt2.Config {
+	return gpt2.Config{VocabSize: c.VocabSize, HiddenSize: c.HiddenSize, NumLayers: c.NumLayers, NumHeads: c.NumHeads,
+		IntermediateSize: c.IntermediateSize, MaxPositionEmbeddings: c.MaxPositionEmbeddings, LayerNormEpsilon: 1e-5, Dropout: c.Dropout}
+}
+
 // modelConfig is the architecture of the run's model.
 func (r *run) modelConfig() gpt2.Config {
-	c := r.config
-	m := gpt2.Config{VocabSize: c.VocabSize, HiddenSize: c.HiddenSize, NumLayers: c.NumLayers, NumHeads: c.NumHeads,
-		IntermediateSize: c.IntermediateSize, MaxPositionEmbeddings: c.MaxPositionEmbeddings, LayerNormEpsilon: 1e-5, Dropout: c.Dropout}
+	m := architectureOf(r.config)
 	if r.source != "" {
 		m.LayerNormEpsilon, m.ExactGELU = r.architecture.LayerNormEpsilon, r.architecture.ExactGELU
 	}
@@ -28,12 +33,11 @@ func (r *run) stepShape() stepShape {
 // shapeOf is that of micro-batches of so many rows, of which a step takes at most some at once since memory ran out (0: all), but for
 // attention's kernel, which only a model has.
 func (r *run) shapeOf(rows int64, atOnce int) stepShape {
-	c, m := r.config, r.modelConfig()
-	s := stepShape{model: m, rows: rows, length: int64(c.MaxPositionEmbeddings), precision: r.precision,
-		offload: offloads[c.CPUOffload], checkpointing: c.GradientCheckpointing,
-		accumulates: rows < int64(c.EffectiveBatchSize()), card: r.device.Type != torch.CPUType, chunkRows: m.ChunkRows()}
+	c := r.config
+	s := shapeOf(c, r.modelConfig(), rows, r.precision)
+	s.card = r.device.Type != torch.CPUType
 	if atOnce > 0 && int64(atOnce) < rows {
-		s.rows, s.accumulates = int64(atOnce), true
+		s.rows = int64(atOnce)
 	}
 	if d := r.distillation; d != nil {
 		if c.Distillation.Cache == "" {
@@ -43,4 +47,10 @@ func (r *run) shapeOf(rows int64, atOnce int) stepShape {
 		}
 	}
 	return s
+}
+
+// shapeOf is that of a student's step on a CPU by flash.
+func shapeOf(c *config.TrainingConfig, m gpt2.Config, rows int64, precision torch.DType) stepShape {
+	return stepShape{model: m, rows: rows, length: int64(c.MaxPositionEmbeddings), precision: precision, offload: offloads[c.CPUOffload],
+		checkpointing: c.GradientCheckpointing, chunkRows: m.ChunkRows()}
 }

@@ -75,21 +75,11 @@ func (s stepShape) branchEnd(l *ledger, part memoryPart) (mask, beside, sum loan
 		beside = projected
 	}
 	if s.half() {
-		widened := s.widened(l, part, n)
 		sum = l.take(part, 4*n)
-		l.free(widened)
 		beside.part, beside.bytes = part, beside.bytes+y.bytes
 		return mask, beside, sum
 	}
 	return mask, beside, y
-}
-
-// widened is a number of elements once more in another type: libtorch's operations on a CPU convert an operand as a whole first.
-func (s stepShape) widened(l *ledger, part memoryPart, elements int64) loan {
-	if s.card {
-		return loan{}
-	}
-	return l.take(part, 4*elements)
 }
 
 // dropout of a tensor of so many bytes, of elements of so many: what the backward pass multiplies by, and the result.
@@ -181,21 +171,15 @@ func (s stepShape) branchBackward(l *ledger, mask loan) (dy loan) {
 
 // productBackward is a linear layer's [in, out]: in half precision a piece of its weight's gradient, then its input's gradient.
 func (s stepShape) productBackward(l *ledger, part memoryPart, in, out int64) loan {
-	s.weightGradient(l, part, in, out, s.accumulates)
+	s.weightGradient(l, part, in, out)
 	return l.take(part, s.width()*s.tokens()*in)
 }
 
 // weightGradient [rows, columns] is made in place in fp32; of a product in half precision a piece exists, and is added or copied.
-func (s stepShape) weightGradient(l *ledger, part memoryPart, rows, columns int64, adds bool) {
-	if !s.half() {
-		return
+func (s stepShape) weightGradient(l *ledger, part memoryPart, rows, columns int64) {
+	if s.half() {
+		l.pass(part, s.width()*columns*min(rows, max(1, gradientPiece/columns)))
 	}
-	elements := columns * min(rows, max(1, gradientPiece/columns))
-	piece := l.take(part, s.width()*elements)
-	if adds {
-		l.free(s.widened(l, part, elements))
-	}
-	l.free(piece)
 }
 
 // gradientPiece is kPiece of torch/layers.cc.
@@ -257,7 +241,7 @@ func (s stepShape) head(l *ledger) (gradient loan) {
 		s.entropy(l, rows)
 	}
 	product := l.take(partHead, s.width()*rows*C)
-	s.weightGradient(l, partHead, V, C, s.accumulates || rows < s.tokens())
+	s.weightGradient(l, partHead, V, C)
 	l.free(product, logits)
 	gradient = s.normBackward(l, partHead, drows)
 	l.free(statistics, y)

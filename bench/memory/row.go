@@ -46,9 +46,6 @@ func (r *row) plannedBytes() (sum int64) {
 	return sum
 }
 
-// bytesPerParameter is what an offload keeps on the host: weights, gradients and two moments in fp32, and the weights in bf16.
-const bytesPerParameter = 18
-
 // beside is what the process takes apart from tensors: libtorch's code, Go's heap, kernels' buffers.
 const beside = 1 << 30
 
@@ -59,10 +56,7 @@ func planTarget(t target, o options) (*row, error) {
 		return nil, err
 	}
 	r := &row{target: t, settings: c, planned: trainer.PlannedPeak(c), parameters: parametersOf(c)}
-	r.host = r.plannedBytes() + beside
-	if c.CPUOffload != config.OffloadOff {
-		r.host += bytesPerParameter * r.parameters
-	}
+	r.host = r.plannedBytes() + trainer.HostBytes(c) + beside
 	free, err := available()
 	if err != nil {
 		return nil, err

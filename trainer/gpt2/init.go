@@ -30,6 +30,10 @@ func (m *Model) Init(seed uint64) {
 }
 
 func (m *Model) draw(t *torch.Tensor, std float64) {
+	if m.Device.Type == torch.CPUType {
+		t.Normal_(0, std)
+		return
+	}
 	s := torch.OpenScope()
 	defer s.Close()
 	t.Copy_(torch.Empty(t.Shape(), torch.Float32, torch.CPU).Normal_(0, std))

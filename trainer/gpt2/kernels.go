@@ -14,11 +14,14 @@ type Choice struct{ Usual, Other time.Duration }
 // better says whether the other way is faster by a tenth: less can be chance, and would make two runs differ for nothing.
 func (c Choice) better() bool { return c.Other < c.Usual*9/10 }
 
+// clear says that another turn would hardly change the answer.
+func (c Choice) clear() bool { return c.Other < c.Usual*3/4 || c.Other > c.Usual*5/4 }
+
 // What is measured is a part of a step, so that the start of a run is not delayed by more than some tenths of a second.
 const (
-	measuredTurns   = 2 // of each way, in turn, after one that does not count; the fastest counts
-	measuredTokens  = 512
-	measuredClasses = 8192 // of the head's
+	measuredTurns   = 2 // of each way, in turn, after one that does not count; the fastest counts, and one is enough where it is clear
+	measuredTokens  = 256
+	measuredClasses = 4096 // of the head's
 )
 
 // MeasureLibrary times the products of a block and of the head, without the gradients of weights, for a part of a batch of so many
@@ -100,6 +103,9 @@ func measure(usual, other func()) (c Choice) {
 			if took := time.Since(start); turn <= 1 || took < *way.best {
 				*way.best = took
 			}
+		}
+		if turn > 0 && c.clear() {
+			break
 		}
 	}
 	return c

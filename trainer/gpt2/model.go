@@ -160,7 +160,7 @@ func residual(x, y *torch.Tensor) *torch.Tensor {
 	if y.DType() == torch.Float32 {
 		return y.Add_(x)
 	}
-	return x.Add(y)
+	return x.AddWidened(y)
 }
 
 // attention: [B, T, C] → [B, T, C], causal, H heads of size C/H.
@@ -179,8 +179,8 @@ func (b *block) attention(m *Model, x *torch.Tensor, past *layerCache) *torch.Te
 func (b *block) mlp(m *Model, x *torch.Tensor) *torch.Tensor {
 	h := b.fc.forward(m, x)
 	switch {
-	case m.byRows:
-		h = h.GELURows_(m.ExactGELU)
+	case m.byRows && m.ExactGELU:
+		h = h.GELURows_()
 	case m.ExactGELU:
 		h = h.GELU()
 	default:
