@@ -47,15 +47,16 @@ func (r *run) buildDevice() (err error) {
 	return nil
 }
 
-// sayBusy warns where other programs keep a processor from the threads that libtorch would use: they wait for each other in
-// every operation, and one that has to wait for its processor holds up the rest.
-func (r *run) sayBusy(load *monitor.MachineLoad) {
+// meetBusy warns where other programs keep a processor from the threads that libtorch would use: they wait for each other in
+// every operation, and one that has to wait for its processor holds up the rest, the less when they wait asleep.
+func (r *run) meetBusy(load *monitor.MachineLoad) {
 	threads := torch.NumThreads()
 	if r.device.Type != torch.CPUType || threads < 2 {
 		return
 	}
 	others, ok := load.Others()
 	if free := float64(runtime.NumCPU()) - others; ok && free < float64(threads)-0.5 {
+		torch.SleepSooner(threads)
 		r.logger.Warnf("threads: other programs keep %.1f of %d processors busy; %d threads that wait for each other may then be many times slower than -set threads=%d",
 			others, runtime.NumCPU(), threads, max(1, int(free+0.5)))
 	}

@@ -122,7 +122,7 @@ func (r *run) run(ctx context.Context) error {
 	if err := r.build(ctx, r.findCheckpoint); err != nil {
 		return err
 	}
-	r.sayBusy(load)
+	r.meetBusy(load)
 	complete, err := r.begin()
 	if err != nil {
 		return err
