@@ -39,6 +39,12 @@ func (w workload) plans(s stepShape, limit int64) []activity {
 	if w.histograms {
 		all = append(all, activity{"histograms", s.histograms()})
 	}
+	if s.teacher != nil {
+		all = append(all, activity{"loading the teacher", s.loading(*s.teacher)})
+	}
+	if s.filler != nil {
+		all = append(all, activity{"loading the teacher", s.loading(*s.filler)}, activity{"filling the cache", s.filling(s.fillingRows(limit))})
+	}
 	return append(all, activity{"saving", s.saving()})
 }
 
