@@ -260,6 +260,31 @@ func TestABudgetKnowsWhatATeacherTakesBeforeTheFirstStep(t *testing.T) {
 	}
 }
 
+// A model that measures a curriculum's texts has to fit as well: alone, in fp32, before the student is there. A passage's tokens are fewer
+// than planned where tokens have several bytes, or texts are short, as here.
+func TestABudgetKnowsTheModelThatMeasures(t *testing.T) {
+	model := teacherOf(t, "hidden_size=256", "num_layers=2", "num_heads=4", "intermediate_size=1024", "max_position_embeddings=64", "max_steps=1")
+	settings := []string{"curriculum.difficulty=auto", "curriculum.measure=model", "curriculum.model=" + model, "max_steps=1"}
+	var p activity
+	inRun(t, staged(t, t.TempDir(), settings...), func(r *run) { p = largest(r.plans()) })
+	if p.name != measuringTexts {
+		t.Fatalf("the most is planned for %s", p.name)
+	}
+	within := func(bytes int64) error {
+		torch.ResetPeakMemory(torch.CPU)
+		return Run(context.Background(), staged(t, t.TempDir(), append(settings, "memory_budget_gb="+strconv.FormatFloat(float64(bytes)/(1<<30), 'g', -1, 64))...))
+	}
+	if err := within(p.sum()); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := torch.MemoryStats(torch.CPU); err != nil || m.AllocatedPeak > p.sum() || m.AllocatedPeak < p.memoryPlan[partWeights] {
+		t.Errorf("%d bytes at the peak, planned %d, %v", m.AllocatedPeak, p.sum(), err)
+	}
+	if err := within(p.sum() - 1); err == nil || !strings.Contains(err.Error(), "the peak of "+measuringTexts) || !strings.Contains(err.Error(), "a smaller curriculum.model") {
+		t.Errorf("with a byte less: %v", err)
+	}
+}
+
 // A teacher's weights count, with a cache while it is filled.
 func TestABudgetKnowsTheTeacher(t *testing.T) {
 	teacher := teacherOf(t, "hidden_size=64", "num_layers=2", "num_heads=2", "intermediate_size=256", "max_steps=1")

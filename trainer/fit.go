@@ -182,7 +182,10 @@ func (r *run) whatNeedsMost(p planned) string {
 		}
 	}
 	advice := "a smaller model or vocabulary needs less, activations and head also with a shorter max_position_embeddings"
-	if part == partTeacherWeights {
+	switch {
+	case p.name == measuringTexts:
+		advice = "a smaller curriculum.model needs less, and the other measures none"
+	case part == partTeacherWeights:
 		advice = "a smaller teacher needs less; a distillation.cache that was filled elsewhere needs none in memory"
 	}
 	return fmt.Sprintf("%s at the peak of %s with %s, the largest part being %s with %s; %s", monitor.FormatBytes(p.sum()), p.name, p.candidate,

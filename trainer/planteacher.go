@@ -38,9 +38,7 @@ func (s stepShape) hidden(l *ledger) {
 func (s stepShape) loading(teacher gpt2.Config) memoryPlan {
 	l := ledger{}
 	masters := l.take(partTeacherWeights, 4*teacher.BufferLength())
-	if !s.card { // what is read of a file lies in the CPU's memory, a tensor at a time
-		l.pass(partTeacherWeights, 4*int64(teacher.VocabSize)*int64(teacher.HiddenSize))
-	}
+	s.teacherShape(teacher).readWeights(&l, partTeacherWeights)
 	if s.half() {
 		takeFrozen(&l, teacher, s.precision)
 		l.free(masters)
