@@ -42,6 +42,7 @@ func (r *run) build(ctx context.Context, find func() (*checkpoint.Checkpoint, er
 		r.findTeacherFirst,
 		func() error { return r.buildData(ctx) },
 		r.findTeacherLast,
+		r.lookForTeacherCache,
 		r.fitMemory,
 		r.saySteps,
 		func() error { return r.buildCurriculum(ctx) },

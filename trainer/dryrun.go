@@ -124,13 +124,17 @@ func fullBatch(rows, length, vocabSize int) data.Batch {
 }
 
 // table is rows of a name and a value. What is planned and what is measured are two tables whose columns stand alike.
-func table(out io.Writer) (row func(name, value string), flush func() error) {
-	t := tabwriter.NewWriter(out, len("memory: activations")+2, 0, 2, ' ', 0)
+func (r *run) table(out io.Writer) (row func(name, value string), flush func() error) {
+	longest := "memory: activations"
+	if r.distillation != nil {
+		longest = "memory: " + partTeacher.name(r.config.Distillation.Cache != "")
+	}
+	t := tabwriter.NewWriter(out, len(longest)+2, 0, 2, ' ', 0)
 	return func(name, value string) { fmt.Fprintf(t, "%s\t%s\n", name, value) }, t.Flush
 }
 
 func (r *run) printPlan(out io.Writer) error {
-	row, flush := table(out)
+	row, flush := r.table(out)
 	size, n := monitor.FormatBytes, monitor.FormatCount
 	parameters := r.model.NumParameters()
 	row("parameters", n(parameters))
@@ -153,32 +157,40 @@ func (r *run) printPlan(out io.Writer) error {
 			row("memory: sum", fmt.Sprintf("%s on %s (estimated)", size(a.sum()), r.device))
 			continue
 		}
-		row("memory: "+a.name, size(a.sum())+r.partsBeside(a, shape))
+		row("memory: "+a.name, size(a.sum())+r.partsOf(a, shape))
 	}
 	row("disk", fmt.Sprintf("%s for %d checkpoints and the final model", size((12*int64(r.config.MaxCheckpoints+1)+4)*parameters), r.config.MaxCheckpoints+1))
 	return flush()
 }
 
-// partsBeside lists what an activity takes beside what stays throughout a run.
-func (r *run) partsBeside(a activity, s stepShape) string {
-	var parts []string
-	for _, part := range []memoryPart{partActivations, partHead, partHistograms} {
-		if bytes := a.memoryPlan[part]; bytes > 0 {
-			parts = append(parts, part.name(false)+" "+monitor.FormatBytes(bytes))
+// partsOf lists what an activity takes: what stays throughout it by name, the rest with its size.
+func (r *run) partsOf(a activity, s stepShape) string {
+	var stay, parts []string
+	for i, bytes := range a.memoryPlan {
+		part := memoryPart(i)
+		switch name := part.name(s.topK > 0 && a.name != "filling the cache"); {
+		case bytes == 0:
+		case part == partActivations, part == partHead, part == partHistograms, part == partTeacher:
+			parts = append(parts, name+" "+monitor.FormatBytes(bytes))
+		default:
+			stay = append(stay, name)
 		}
 	}
-	text := ": weights, gradients and optimizer"
-	if len(parts) > 0 {
-		text += ", " + strings.Join(parts, ", ")
+	if last := len(stay) - 1; last > 0 {
+		stay = append(stay[:last-1], stay[last-1]+" and "+stay[last])
 	}
-	if a.name == "evaluation" {
+	text := ": " + strings.Join(append(stay, parts...), ", ")
+	switch a.name {
+	case "evaluation":
 		text += fmt.Sprintf("; %d rows at once", s.evaluationRows(r.budget))
+	case "filling the cache":
+		text += fmt.Sprintf("; %d rows at once", s.fillingRows(r.budget))
 	}
 	return text
 }
 
 func (r *run) printMeasured(out io.Writer, stepSeconds float64) error {
-	row, flush := table(out)
+	row, flush := r.table(out)
 	size, n := monitor.FormatBytes, monitor.FormatCount
 	peaks := size(r.peakMemory()) + " at the peak of a step"
 	if r.evaluates() {

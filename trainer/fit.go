@@ -6,6 +6,7 @@ package trainer
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"frugal/torch"
@@ -24,7 +25,7 @@ type budget struct {
 // allocator's rounding and gaps, and the kernels that are loaded when they are first called.
 func (r *run) memoryBudget() (b budget, err error) {
 	if c := r.config; c.MemoryBudgetGB > 0 || c.IsSet("memory_budget_gb") || c.Preset != "auto" || r.device.Type == torch.CPUType {
-		return budget{bytes: int64(c.MemoryBudgetGB * (1 << 30)), asked: true}, nil
+		return budget{bytes: int64(math.Ceil(c.MemoryBudgetGB * (1 << 30))), asked: true}, nil
 	}
 	free, err := r.freeMemory()
 	if err != nil {
@@ -85,12 +86,15 @@ func (r *run) choose(b budget, w workload, saved progress) error {
 }
 
 // choices: a budget that was asked for decides everything, as files that set every key are common; one of preset auto decides what
-// nobody has set. Micro-batches that memory did not suffice for before the checkpoint are not tried again.
+// nobody has set. Micro-batches that memory did not suffice for before the checkpoint are not tried again. On a CPU an offload moves
+// nothing away: what the device no longer holds the same memory does.
 func (r *run) choices(b budget, saved progress) choices {
 	c := r.config
 	o := choices{effective: int64(c.EffectiveBatchSize()), rows: int64(c.BatchSize), most: int64(saved.MicroBatchRows), divide: true,
 		checkpointing: []bool{false, true}, offload: offloadLevels}
-	if err := r.checkHostMemory(config.OffloadOptimizer, r.modelConfig()); err != nil {
+	if r.device.Type == torch.CPUType {
+		o.offload = []config.Offload{c.CPUOffload}
+	} else if err := r.checkHostMemory(config.OffloadOptimizer, r.modelConfig()); err != nil {
 		o.offload = offloadLevels[:1]
 	}
 	if b.asked {
@@ -177,11 +181,18 @@ func (r *run) whatNeedsMost(p planned) string {
 			part = memoryPart(i)
 		}
 	}
-	return fmt.Sprintf("%s at the peak of %s with %s, the largest part being %s with %s; a smaller model or vocabulary needs less, activations and head also with a shorter "+
-		"max_position_embeddings", monitor.FormatBytes(p.sum()), p.name, p.candidate, part.name(r.config.Distillation.Cache != ""), monitor.FormatBytes(p.memoryPlan[part]))
+	advice := "a smaller model or vocabulary needs less, activations and head also with a shorter max_position_embeddings"
+	switch {
+	case p.name == measuringTexts:
+		advice = "a smaller curriculum.model needs less, and the other measures none"
+	case part == partTeacherWeights:
+		advice = "a smaller teacher needs less; a distillation.cache that was filled elsewhere needs none in memory"
+	}
+	return fmt.Sprintf("%s at the peak of %s with %s, the largest part being %s with %s; %s", monitor.FormatBytes(p.sum()), p.name, p.candidate,
+		part.name(r.config.Distillation.Cache != ""), monitor.FormatBytes(p.memoryPlan[part]), advice)
 }
 
 // gibibytes rounds up, so that the number is enough.
 func gibibytes(bytes int64) string {
-	return fmt.Sprintf("%.4g", math.Ceil(float64(bytes)/(1<<30)*1000)/1000)
+	return strconv.FormatFloat(math.Ceil(float64(bytes)/(1<<30)*1000)/1000, 'f', -1, 64)
 }

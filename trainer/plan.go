@@ -52,7 +52,8 @@ type stepShape struct {
 	card          bool  // a card's dropout keeps a byte for each element, a CPU's a number
 	chunkRows     int64 // of the head, at most
 	teacher       *gpt2.Config
-	topK          int64 // kept probabilities a position, where a cache stands for the teacher; 0: none does
+	topK          int64        // kept probabilities a position, where a cache stands for the teacher; 0: none does
+	filler        *gpt2.Config // the teacher that fills the cache first; nil: nothing is to be filled
 }
 
 func (s stepShape) width() int64  { return int64(s.precision.Size()) }
@@ -74,9 +75,7 @@ func (s stepShape) plan() memoryPlan {
 func (s stepShape) resident(l *ledger) {
 	s.takeBuffers(l)
 	if s.teacher != nil {
-		for _, bytes := range s.teacher.FrozenBytes(s.precision) {
-			l.take(partTeacherWeights, bytes)
-		}
+		takeFrozen(l, *s.teacher, s.precision)
 	}
 }
 
@@ -128,25 +127,6 @@ func (s stepShape) forwardBackward(l *ledger) {
 		l.free(mask)
 	}
 	l.take(partActivations, 4*s.length*int64(s.model.HiddenSize)) // the positions' gradient
-}
-
-// askTeacher takes what a distilled run has of a batch: the teacher's hidden states, for which the batch goes through it; or the kept
-// probabilities.
-func (s stepShape) askTeacher(l *ledger) {
-	n, k := s.tokens(), s.topK
-	if k > 0 {
-		l.take(partTeacher, 8*n*k)
-		l.take(partTeacher, 4*n*k)
-		l.take(partTeacher, 4*n)
-	}
-	if s.teacher == nil {
-		return
-	}
-	t := stepShape{model: *s.teacher, rows: s.rows, length: s.length, precision: s.precision, card: s.card}
-	t.model.Dropout = 0
-	x := t.withoutGradients(l, partTeacher)
-	statistics, _ := t.norm(l, partTeacher) // the hidden states stay until the batch is done
-	l.free(x, statistics)
 }
 
 // ledger counts what is live, and what was when it was most.

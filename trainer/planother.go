@@ -14,15 +14,40 @@ func (s stepShape) evaluation(rows int64) memoryPlan {
 	l := ledger{}
 	s.resident(&l)
 	s.rows, s.model.Dropout = rows, 0
+	s.loss(&l)
+	return l.peak
+}
+
+// loss is a batch through the model for its losses alone.
+func (s stepShape) loss(l *ledger) {
 	l.take(partActivations, 8*s.tokens()) // ids
 	l.take(partActivations, 8*s.tokens()) // targets
-	s.withoutGradients(&l, partActivations)
-	statistics, _ := s.norm(&l, partHead)
+	s.withoutGradients(l, partActivations)
+	statistics, _ := s.norm(l, partHead)
 	l.free(statistics)
 	chunk := gpt2.ChunkSize(s.tokens(), s.chunkRows)
 	l.take(partHead, s.width()*chunk*int64(s.model.VocabSize))
-	s.entropy(&l, chunk)
+	s.entropy(l, chunk)
+}
+
+// measuring is curriculum.model reading a passage, alone and in fp32. A passage has at most as many tokens as bytes.
+func (s stepShape) measuring(m gpt2.Config) memoryPlan {
+	const ids = modelBytes + 1 // with the end token before it
+	length := int64(min(m.MaxPositionEmbeddings, ids))
+	m.Dropout = 0
+	t := stepShape{model: m, rows: (ids - 1 + length - 2) / (length - 1), length: length, precision: torch.Float32, card: s.card, chunkRows: m.ChunkRows()}
+	l := ledger{}
+	l.take(partWeights, 4*m.BufferLength())
+	t.readWeights(&l, partWeights)
+	t.loss(&l)
 	return l.peak
+}
+
+// readWeights is the largest tensor of a file of weights in fp32, which are read one at a time into the CPU's memory.
+func (s stepShape) readWeights(l *ledger, part memoryPart) {
+	if !s.card {
+		l.pass(part, 4*int64(s.model.VocabSize)*int64(s.model.HiddenSize))
+	}
 }
 
 // sampleShape is what the memory of samples depends on beside the model.

@@ -44,6 +44,9 @@ func (r *run) shapeOf(rows int64, atOnce int) stepShape {
 			s.teacher = &d.found.config
 		} else {
 			s.topK = int64(min(c.Distillation.CacheTopK, c.VocabSize))
+			if d.unfilled {
+				s.filler = &d.found.config
+			}
 		}
 	}
 	return s

@@ -25,11 +25,12 @@ type distillation struct {
 	fingerprint string       // of the teacher
 	parameters  int64        // the teacher's
 
-	found   *foundTeacher    // nil: its directory is gone, and a cache stands for it
-	teacher *distill.Teacher // nil: a cache stands for it, or a dry run is to say what the cache would be
-	cache   *cache.Cache     // nil: the exact loss, or a dry run without one
-	planned int64            // bytes that a cache would have, in a dry run
-	timing  bool             // the step is a dry run's, of rows that are nowhere
+	found    *foundTeacher    // nil: its directory is gone, and a cache stands for it
+	teacher  *distill.Teacher // nil: a cache stands for it, or a dry run is to say what the cache would be
+	cache    *cache.Cache     // nil: the exact loss, or a dry run without one
+	unfilled bool             // there is no cache yet, and found is to fill it
+	planned  int64            // bytes that a cache would have, in a dry run
+	timing   bool             // the step is a dry run's, of rows that are nowhere
 
 	task, sum *torch.Tensor // sums of cross entropies and of T²·KL since the losses were read: float64 scalars on the device
 }
@@ -159,10 +160,13 @@ func (r *run) buildTeacher(stopped func() error) error {
 		return nil
 	}
 	var err error
-	if r.config.Distillation.Cache != "" {
+	switch {
+	case d.unfilled:
 		err = r.buildTeacherCache(stopped)
-	} else if d.teacher, err = r.loadTeacher(); err == nil {
-		r.onClose(d.teacher.Free)
+	case d.cache == nil:
+		if d.teacher, err = r.loadTeacher(); err == nil {
+			r.onClose(d.teacher.Free)
+		}
 	}
 	if err != nil {
 		return err

@@ -33,15 +33,17 @@ func (r *run) cacheContents() (c cache.Contents, err error) {
 	return c, nil
 }
 
-// buildTeacherCache opens the cache, or makes it; a dry run only says what it would be.
-func (r *run) buildTeacherCache(stopped func() error) error {
+// lookForTeacherCache opens the cache that serves the run. Where there is none the teacher has to fill it, which takes memory.
+func (r *run) lookForTeacherCache() error {
 	d := r.distillation
+	if d == nil || r.config.Distillation.Cache == "" {
+		return nil
+	}
 	want, err := r.cacheContents()
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(r.config.Distillation.Cache, want.Name())
-	found, why := r.findTeacherCache(path, want)
+	found, why := r.findTeacherCache(r.teacherCachePath(want), want)
 	if why == nil {
 		r.useTeacherCache(found)
 		return nil
@@ -57,16 +59,31 @@ func (r *run) buildTeacherCache(stopped func() error) error {
 	case !errors.Is(why, fs.ErrNotExist):
 		return r.problem("distillation.cache", r.config.Distillation.Cache, "want a directory whose files can be read: "+why.Error())
 	}
+	d.unfilled = true
+	return nil
+}
+
+func (r *run) teacherCachePath(c cache.Contents) string {
+	return filepath.Join(r.config.Distillation.Cache, c.Name())
+}
+
+// buildTeacherCache makes the cache; a dry run only says what it would be.
+func (r *run) buildTeacherCache(stopped func() error) error {
+	want, err := r.cacheContents()
+	if err != nil {
+		return err
+	}
 	positions, err := r.rowPositions(stopped)
 	if err != nil {
 		return err
 	}
 	if r.scratch != "" {
-		d.planned = want.Size(positions)
+		r.distillation.planned = want.Size(positions)
 		return nil
 	}
-	if found, err = r.makeTeacherCache(path, want, positions, stopped); err == nil {
-		r.useTeacherCache(found)
+	made, err := r.makeTeacherCache(r.teacherCachePath(want), want, positions, stopped)
+	if err == nil {
+		r.useTeacherCache(made)
 	}
 	return err
 }
@@ -106,7 +123,7 @@ func (e *foreignCacheError) Error() string { return e.path + " is of another tea
 
 func (r *run) useTeacherCache(c *cache.Cache) {
 	d := r.distillation
-	d.cache = c
+	d.cache, d.unfilled = c, false
 	r.onClose(func() { c.Close() })
 	if d.found == nil {
 		d.fingerprint, d.parameters = c.Contents().Teacher.String(), c.Contents().Parameters
@@ -173,11 +190,12 @@ func (r *run) fillTeacherCache(b *cache.Builder, want cache.Contents, writing fu
 	}
 	defer torch.EmptyCache(r.device)
 	defer teacher.Free()
+	rows := int(r.shapeOf(int64(r.config.BatchSize), r.savedProgress().MicroBatchRows).fillingRows(r.budget))
 	lost, asked := 0.0, 0
 	for block := range b.Blocks() {
 		first, end := b.Rows(block)
 		if !b.Has(block) {
-			kept, err := r.askTeacher(teacher, want, first, end, stopped)
+			kept, err := r.askTeacher(teacher, want, first, end, rows, stopped)
 			if err != nil {
 				return err
 			}
@@ -206,14 +224,14 @@ func (r *run) sayKept(k int, share float64) {
 	r.infof("distillation.cache: the %d largest hold %.1f%% of the teacher's softened probability%s", k, 100*share, advice)
 }
 
-// askTeacher is what is kept of rows first to end-1: their positions with a target, one after another.
-func (r *run) askTeacher(teacher *distill.Teacher, want cache.Contents, first, end int, stopped func() error) (kept distill.Kept, err error) {
+// askTeacher is what is kept of rows first to end-1, asked about some at once: their positions with a target, one after another.
+func (r *run) askTeacher(teacher *distill.Teacher, want cache.Contents, first, end, rows int, stopped func() error) (kept distill.Kept, err error) {
 	defer protect("asking the teacher", &err)
-	for at := first; at < end; at += r.config.BatchSize {
+	for at := first; at < end; at += rows {
 		if err := stopped(); err != nil {
 			return kept, err
 		}
-		b, err := r.data.TrainBatch(at, min(at+r.config.BatchSize, end))
+		b, err := r.data.TrainBatch(at, min(at+rows, end))
 		if err != nil {
 			return kept, err
 		}
