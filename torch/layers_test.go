@@ -185,6 +185,20 @@ func TestComposedAttentionIsFlash(t *testing.T) {
 	}
 }
 
+// Rows without a position, or none at all, are no reason to divide by zero, which would end the program.
+func TestComposedAttentionOfNothing(t *testing.T) {
+	onThread(t, func() {
+		for _, shape := range [][]int64{{0, 4, 12}, {2, 0, 12}} {
+			x := torch.Zeros(shape, torch.Float32, torch.CPU).SetRequiresGrad(true)
+			y := torch.SelfAttention(x, 2, 0, torch.Composed)
+			torch.Backward([]*torch.Tensor{y}, []*torch.Tensor{y.Detach()})
+			if y.NumElements() != 0 || !slices.Equal(x.Grad().Shape(), shape) {
+				t.Errorf("%v: attention %v, gradient %v", shape, y.Shape(), x.Grad().Shape())
+			}
+		}
+	})
+}
+
 // With dropout the gradient is that of what was computed: the same seed drops the same, so a step along it changes the sum by its square.
 func TestAttentionsDropoutIsInItsGradient(t *testing.T) {
 	onThread(t, func() {

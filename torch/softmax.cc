@@ -207,12 +207,14 @@ void entropy_on_card(const at::Tensor& logits, const at::Tensor& targets, const 
 namespace ft {
 
 void causal_softmax_(at::Tensor& scores, double scale) {
+  if (scores.numel() == 0) return;
   auto run = FT_DISPATCH(scores.scalar_type(), [&] { return causal_softmax<T>(); });
   at::parallel_for(0, scores.numel() / scores.size(-1), 16,
                    [&](int64_t from, int64_t to) { run(scores.mutable_data_ptr(), scores.size(-1), static_cast<float>(scale), from, to); });
 }
 
 void causal_softmax_backward_(at::Tensor& gradient, const at::Tensor& probabilities, double scale) {
+  if (gradient.numel() == 0) return;
   auto run = FT_DISPATCH(gradient.scalar_type(), [&] { return causal_softmax_backward<T>(); });
   at::parallel_for(0, gradient.numel() / gradient.size(-1), 16, [&](int64_t from, int64_t to) {
     run(gradient.mutable_data_ptr(), probabilities.const_data_ptr(), gradient.size(-1), static_cast<float>(scale), from, to);

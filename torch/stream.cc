@@ -4,6 +4,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/ops/from_blob.h>
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/Event.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -65,13 +66,18 @@ const char* ft_event_synchronize(void* e) { FT_GUARD(event(e).synchronize()) }
 const char* ft_host_zeros(const int64_t* shape, size_t n, int8_t dtype, ft_device card, ft_tensor* out, int* pinned) {
   FT_GUARD({
     auto type = static_cast<at::ScalarType>(dtype);
+    c10::OptionalDeviceGuard guard;  // the runtime would wake up the first card otherwise, whichever is meant
+    if (!device(card).is_cpu()) guard.reset_device(device(card));
     size_t bytes = round_up(std::max<size_t>(1, c10::multiply_integers(sizes(shape, n)) * c10::elementSize(type)), huge_page);
     void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     TORCH_CHECK_WITH(OutOfMemoryError, p != MAP_FAILED, "the host has no ", bytes, " bytes for a tensor");
     madvise(p, bytes, MADV_HUGEPAGE);
     bool is_pinned = !device(card).is_cpu() && pin(p, bytes);
-    auto release = [bytes, is_pinned](void* p) {
-      if (is_pinned) unpin(p);
+    auto release = [bytes, is_pinned, card](void* p) {
+      if (is_pinned) {
+        c10::DeviceGuard guard(device(card));
+        unpin(p);
+      }
       munmap(p, bytes);
     };
     *pinned = is_pinned;

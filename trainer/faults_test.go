@@ -177,3 +177,43 @@ func TestOutOfMemoryIsAnErrorOfItsKind(t *testing.T) {
 		}
 	})
 }
+
+// A run whose teacher, model or optimizer finds no memory, at whichever of their tensors, says so and leaves none behind.
+func TestARunThatCannotBeginLeavesNothing(t *testing.T) {
+	teacher := teacherOf(t)
+	for name, settings := range map[string][]string{
+		"plain":            nil,
+		"offload in fp16":  {"precision=fp16", "cpu_offload=full"},
+		"a cached teacher": distilled(teacher, "distillation.cache_top_k=4", "distillation.cache=CACHE"),
+		"a teacher":        distilled(teacher, "precision=bf16"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			failures := 0
+			for n := int64(1); n <= 40; n += 3 {
+				dir := t.TempDir()
+				set := append([]string{"max_steps=1"}, settings...)
+				for i, s := range set {
+					set[i] = strings.Replace(s, "=CACHE", "="+filepath.Join(dir, "teacher"), 1)
+				}
+				o := smallRun(t, dir, set...)
+				torch.FailAllocation(n)
+				err := Run(context.Background(), o)
+				torch.FailAllocation(0)
+				var e *torch.Error
+				switch {
+				case err == nil: // it was a step's
+				case errors.As(err, &e) && e.Kind == torch.OutOfMemory:
+					failures++
+				default:
+					t.Errorf("allocation %d: %v", n, err)
+				}
+				if alive := torch.LiveTensors(); alive != 0 {
+					t.Fatalf("allocation %d: %d tensors are alive after %v", n, alive, err)
+				}
+			}
+			if failures == 0 {
+				t.Error("no allocation failed")
+			}
+		})
+	}
+}

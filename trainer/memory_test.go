@@ -73,6 +73,43 @@ func TestAStepSurvivesAFailureAtEachAllocation(t *testing.T) {
 	}
 }
 
+// The first step makes what a run keeps, with an offload in two places: one that fails at any of it does the whole of it again.
+func TestAFirstStepSurvivesAFailureAtEachAllocation(t *testing.T) {
+	for name, settings := range map[string][]string{"bf16": {"precision=bf16"}, "offload in bf16": {"precision=bf16", "cpu_offload=true"},
+		"full offload in fp16": {"precision=fp16", "cpu_offload=full"}, "full offload in fp32": {"precision=fp32", "cpu_offload=full"}} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			firstStep := func(rows int, failing int64) (s state) {
+				inRun(t, smallRun(t, dir, append(settings, "batch_size=3", "warmup_steps=0", "num_layers=1")...), func(r *run) {
+					w, err := r.data.Window(0, 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					r.done.MicroBatchRows = rows
+					torch.FailAllocation(failing)
+					err = r.step(w)
+					torch.FailAllocation(0)
+					if err != nil {
+						t.Fatalf("allocation %d: %v", failing, err)
+					}
+					s = snapshot(r)
+				})
+				return s
+			}
+			want := firstStep(2, 0)
+			for n := int64(1); n <= 20; n++ { // the buffers are the first of them
+				got := firstStep(0, n)
+				if got.done.MicroBatchRows != 2 {
+					t.Fatalf("allocation %d: micro-batches of %d rows, want 2", n, got.done.MicroBatchRows)
+				}
+				if what, d := want.differs(got); d != 0 {
+					t.Fatalf("allocation %d: %s is off by %.2g", n, what, d)
+				}
+			}
+		})
+	}
+}
+
 // state is a run's: the tensors of a checkpoint and its weights, and where it stands.
 type state struct {
 	tensors map[string][]float32

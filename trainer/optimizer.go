@@ -30,13 +30,17 @@ type paramGroup struct {
 // unit is a group's parts of a unit of an Update: views of the buffers.
 type unit struct{ weights, gradients, expAvg, expAvgSq []*torch.Tensor }
 
-func newOptimizer(c *config.TrainingConfig, m *gpt2.Model) *optimizer {
+func newOptimizer(c *config.TrainingConfig, m *gpt2.Model) (o *optimizer) {
 	zeros := func() (t *torch.Tensor) {
 		torch.CountAs(torch.MemoryOptimizer, func() { t = m.Buffer(torch.Float32) })
 		return t
 	}
-	o := &optimizer{model: m, maxNorm: c.MaxGradNorm, expAvg: zeros(), expAvgSq: zeros(), views: make(map[string]*torch.Tensor),
-		norm: torch.Zeros(nil, torch.Float32, m.Home()).Detached()}
+	o = &optimizer{model: m, maxNorm: c.MaxGradNorm, views: make(map[string]*torch.Tensor)}
+	complete := false
+	defer freeUnless(&complete, o.free)
+	o.expAvg = zeros()
+	o.expAvgSq = zeros()
+	o.norm = torch.Zeros(nil, torch.Float32, m.Home()).Detached()
 	for _, decay := range []bool{true, false} {
 		g := &paramGroup{AdamW: torch.AdamW{Beta1: c.AdamBeta1, Beta2: c.AdamBeta2, Epsilon: c.AdamEpsilon}}
 		g.updates = torch.Zeros(nil, torch.Float32, m.Home()).Detached()
@@ -48,7 +52,15 @@ func newOptimizer(c *config.TrainingConfig, m *gpt2.Model) *optimizer {
 	for _, p := range m.Parameters() {
 		o.views["exp_avg."+p.Name], o.views["exp_avg_sq."+p.Name] = p.View(o.expAvg), p.View(o.expAvgSq)
 	}
+	complete = true
 	return o
+}
+
+// freeUnless, deferred, frees what there is of something whose making a panic has broken off.
+func freeUnless(complete *bool, free func()) {
+	if !*complete {
+		free()
+	}
 }
 
 // state are the tensors that a resume needs, by name. All parameters of a group have one count of updates.
@@ -164,7 +176,7 @@ func notFinite(x *torch.Tensor) *torch.Tensor {
 }
 
 func (o *optimizer) free() {
-	o.model.Settle()
+	o.model.Finish()
 	for _, parts := range o.units {
 		for _, p := range parts {
 			for _, t := range slices.Concat(p.weights, p.gradients, p.expAvg, p.expAvgSq) {

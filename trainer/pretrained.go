@@ -99,10 +99,12 @@ func (p *Pretrained) mapWeights(fsys vfs.FS, c gpt2.Config) (vfs.Mapping, error)
 // load makes the model.
 func (p *Pretrained) load(c gpt2.Config, file vfs.Mapping, device torch.Device) error {
 	p.Model = gpt2.New(c, device)
+	complete := false
+	defer freeUnless(&complete, p.Model.Free)
 	if err := loadWeights(p.Model, file.Bytes()); err != nil {
-		p.Model.Free()
 		return fmt.Errorf("%s: %w", p.weightsPath(), err)
 	}
+	complete = true
 	return nil
 }
 

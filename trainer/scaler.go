@@ -21,12 +21,14 @@ type lossScaler struct {
 }
 
 func newLossScaler(home, device torch.Device) *lossScaler {
-	return &lossScaler{
-		scale:   torch.Full(nil, initialScale, torch.Float32, home).Detached(),
-		growth:  torch.Zeros(nil, torch.Int32, home).Detached(),
-		skipped: torch.Zeros(nil, torch.Float32, home).Detached(),
-		lost:    torch.Zeros(nil, torch.Float64, device).Detached(),
-	}
+	s, complete := &lossScaler{}, false
+	defer freeUnless(&complete, s.free)
+	s.scale = torch.Full(nil, initialScale, torch.Float32, home).Detached()
+	s.growth = torch.Zeros(nil, torch.Int32, home).Detached()
+	s.skipped = torch.Zeros(nil, torch.Float32, home).Detached()
+	s.lost = torch.Zeros(nil, torch.Float64, device).Detached()
+	complete = true
+	return s
 }
 
 // inverse is 1/scale: a float32 scalar.

@@ -190,7 +190,11 @@ func (r *run) loadTeacher() (_ *distill.Teacher, err error) {
 	if err := t.load(t.config, t.weights, r.device); err != nil {
 		return nil, r.teacherProblem(err.Error())
 	}
-	return distill.NewTeacher(t.Model, r.precision), nil
+	complete := false
+	defer freeUnless(&complete, t.Model.Free)
+	teacher := distill.NewTeacher(t.Model, r.precision)
+	complete = true
+	return teacher, nil
 }
 
 // sayTeacher tells who teaches and how, once the student is there to be compared with.

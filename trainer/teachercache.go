@@ -235,10 +235,7 @@ func (r *run) askTeacher(teacher *distill.Teacher, want cache.Contents, first, e
 		if err != nil {
 			return kept, err
 		}
-		scope := torch.OpenScope()
-		ids, _ := tensors(b, r.device, r.device)
-		all := teacher.TopK(ids, want.TopK, want.Temperature)
-		scope.Close()
+		all := r.askAboutBatch(teacher, b, want)
 		for row, length := range b.Lengths {
 			from := row * b.Length
 			to := from + max(0, int(length)-1)
@@ -248,6 +245,13 @@ func (r *run) askTeacher(teacher *distill.Teacher, want cache.Contents, first, e
 		}
 	}
 	return kept, nil
+}
+
+func (r *run) askAboutBatch(teacher *distill.Teacher, b *data.Batch, want cache.Contents) distill.Kept {
+	scope := torch.OpenScope()
+	defer scope.Close()
+	ids, _ := tensors(b, r.device, r.device)
+	return teacher.TopK(ids, want.TopK, want.Temperature)
 }
 
 // guide is the teacher's part of a batch's loss, which adds to sum. Its tensors belong to the open scope.

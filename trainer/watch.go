@@ -97,8 +97,11 @@ func (r *run) observeGradients() func() {
 
 func (r *run) recordHistograms() {
 	if r.histograms != nil && r.due(r.config.Monitoring.HistogramSteps) {
-		r.model.Settle()
-		r.harmless("histograms", func() error { r.monitor.Record(r.histograms.record(r.done.Step)); return nil })
+		r.harmless("histograms", func() error {
+			r.model.Settle()
+			r.monitor.Record(r.histograms.record(r.done.Step))
+			return nil
+		})
 	}
 }
 

@@ -205,14 +205,24 @@ func (u *update) check() {
 }
 
 func (c *courier) settle() {
+	c.finish()
+	if c.pending != nil {
+		c.pending.check()
+	}
+}
+
+// finish waits for the end of a pending update. One that failed stays, so that nobody goes on with weights of which it changed a part.
+func (c *courier) finish() {
 	u := c.pending
 	if u == nil {
 		return
 	}
 	<-u.done[len(u.done)-1]
-	c.pending = nil
 	for _, t := range u.holds {
 		t.Free()
 	}
-	u.check()
+	u.holds = nil
+	if u.failed.Load() == nil {
+		c.pending = nil
+	}
 }

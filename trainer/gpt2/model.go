@@ -66,7 +66,14 @@ func NewOffloaded(c Config, device torch.Device, o Offload) *Model {
 		m.Library = torch.OneDNN
 	}
 	m.declareStages()
+	complete := false
+	defer func() {
+		if !complete { // memory did not suffice
+			m.Free()
+		}
+	}()
 	m.allocate(device, o)
+	complete = true
 	return m
 }
 

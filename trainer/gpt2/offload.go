@@ -160,13 +160,14 @@ func (c *courier) prepare(precision torch.DType) {
 	if c.working != nil && c.working.DType() == precision {
 		return
 	}
+	c.settle() // an update rounds for the copies that there are
 	c.freeCopies()
 	l := newLayout(c.stages, c.offload)
 	torch.CountAs(torch.MemoryWeights, func() {
-		c.working = torch.Empty([]int64{l.workingLength}, precision, c.device).Detached()
 		if precision != torch.Float32 {
 			c.rest = torch.Empty([]int64{l.restLength}, torch.Float32, c.device).Detached()
 		}
+		c.working = torch.Empty([]int64{l.workingLength}, precision, c.device).Detached() // the last: it says that both are there
 	})
 	for i, s := range c.stages {
 		place, m := c.places[i], &c.moves[i]
@@ -195,6 +196,9 @@ func (c *courier) place(p Parameter, s stage, at *place, precision torch.DType) 
 }
 
 func (c *courier) makeGradients() {
+	if c.gradientsThere != nil {
+		return
+	}
 	l := newLayout(c.stages, c.offload)
 	torch.CountAs(torch.MemoryGradients, func() {
 		c.gradientsThere = torch.Empty([]int64{l.gradientsLength}, torch.Float32, c.device).Detached()
@@ -216,7 +220,7 @@ func part(buffer *torch.Tensor, offset, length int64) *torch.Tensor {
 
 // free releases everything on the device, and the views.
 func (c *courier) free() {
-	c.settle()
+	c.finish()
 	c.freeCopies()
 	for i := range c.moves {
 		c.moves[i].gradientsThere.Free()

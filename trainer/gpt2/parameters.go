@@ -190,10 +190,17 @@ func (w *weights) Update(f func(unit int), holds ...*torch.Tensor) {
 	w.ClearGradients()
 }
 
-// Settle waits until an Update is complete.
+// Settle waits until an Update is complete. It panics with what made one fail, again and again: the weights are lost then.
 func (w *weights) Settle() {
 	if w.courier != nil {
 		w.courier.settle()
+	}
+}
+
+// Finish waits until an Update is over, whether it failed or not: what it uses may be freed then.
+func (w *weights) Finish() {
+	if w.courier != nil {
+		w.courier.finish()
 	}
 }
 
@@ -245,13 +252,12 @@ func (w *weights) makeRounded(precision torch.DType) {
 
 // makeGradients allocates them, before the first pass.
 func (w *weights) makeGradients() {
-	if w.gradients != nil {
-		return
-	}
-	torch.CountAs(torch.MemoryGradients, func() { w.gradients = w.Buffer(torch.Float32) })
-	for _, p := range w.params {
-		p.weight.sum = p.weight.view(w.gradients)
-		p.weight.gradient = p.weight.sum
+	if w.gradients == nil {
+		torch.CountAs(torch.MemoryGradients, func() { w.gradients = w.Buffer(torch.Float32) })
+		for _, p := range w.params {
+			p.weight.sum = p.weight.view(w.gradients)
+			p.weight.gradient = p.weight.sum
+		}
 	}
 	if w.courier != nil {
 		w.courier.makeGradients()
