@@ -22,11 +22,7 @@ func (t *Tensor) RequiresGrad() bool { return t.info().requiresGrad }
 
 // SetRequiresGrad makes a leaf record the operations on it, or stop.
 func (t *Tensor) SetRequiresGrad(on bool) *Tensor {
-	n := C.int(0)
-	if on {
-		n = 1
-	}
-	check(C.ft_set_requires_grad(t.p(), n))
+	check(C.ft_set_requires_grad(t.p(), flag(on)))
 	return t
 }
 

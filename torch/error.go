@@ -48,11 +48,7 @@ var keepLines bool
 // ErrorStacks makes errors carry libtorch's C++ stack as well, for those who debug the binding.
 func ErrorStacks(on bool) {
 	keepLines = on
-	n := C.int(0)
-	if on {
-		n = 1
-	}
-	C.ft_error_stacks(n)
+	C.ft_error_stacks(flag(on))
 }
 
 // asError takes ownership of a message from the C side; NULL is success.

@@ -18,6 +18,9 @@ import (
 	"frugal/trainer/monitor"
 )
 
+// precisions to compute in, by their names in the configuration.
+var precisions = map[string]torch.DType{"fp32": torch.Float32, "fp16": torch.Float16, "bf16": torch.BFloat16}
+
 func (r *run) buildDevice() (err error) {
 	defer protect("setting up the device", &err)
 	device, reason, err := chooseDevice(r.config.Device)
@@ -33,16 +36,8 @@ func (r *run) buildDevice() (err error) {
 	}
 	name, why := config.ResolvePrecision(r.config, deviceTypeName(device), cpuHasBF16())
 	r.infof("precision: %s (%s)", name, why)
-	switch name {
-	case "fp16":
-		r.precision = torch.Float16
-		if device.Type == torch.CPUType {
-			r.logger.Warn("precision: fp16 on a CPU is correct but ten times slower than fp32 or more")
-		}
-	case "bf16":
-		r.precision = torch.BFloat16
-	default:
-		r.precision = torch.Float32
+	if r.precision = precisions[name]; r.precision == torch.Float16 && device.Type == torch.CPUType {
+		r.logger.Warn("precision: fp16 on a CPU is correct but ten times slower than fp32 or more")
 	}
 	return nil
 }

@@ -3,12 +3,9 @@ package trainer
 // The plan of a step for who only asks: bench/memory plans models that this machine could not hold.
 
 import (
-	"frugal/torch"
 	"frugal/trainer/config"
 	"frugal/trainer/gpt2"
 )
-
-var precisions = map[string]torch.DType{"fp32": torch.Float32, "fp16": torch.Float16, "bf16": torch.BFloat16}
 
 // PeakPart is one of the things that a device's memory goes to, and how many bytes of it at a step's peak.
 type PeakPart struct {

@@ -39,7 +39,7 @@ func (r *run) recordStart(resumeStep int64) error {
 	train, eval := r.data.Train(), r.data.Eval()
 	r.recordRun("started", []monitor.Field{
 		{Name: "version", Value: r.Version}, {Name: "libtorch", Value: torch.Version}, {Name: "go", Value: runtime.Version()},
-		{Name: "device", Value: r.device.String()}, {Name: "precision", Value: precisionName(r.precision)}, {Name: "threads", Value: torch.NumThreads()},
+		{Name: "device", Value: r.device.String()}, {Name: "precision", Value: nameOf(precisions, r.precision)}, {Name: "threads", Value: torch.NumThreads()},
 		{Name: "parameters", Value: r.model.NumParameters()}, {Name: "total_steps", Value: r.totalSteps},
 		{Name: "steps_per_epoch", Value: r.data.WindowsPerEpoch()}, {Name: "train_tokens", Value: train.Tokens}, {Name: "train_rows", Value: train.Rows},
 		{Name: "eval_tokens", Value: eval.Tokens}, {Name: "eval_rows", Value: eval.Rows}, {Name: "resumed", Value: resumeStep >= 0},
@@ -172,8 +172,4 @@ func (r *run) peakParts() string {
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-func precisionName(d torch.DType) string {
-	return map[torch.DType]string{torch.Float32: "fp32", torch.Float16: "fp16", torch.BFloat16: "bf16"}[d]
 }

@@ -20,7 +20,7 @@ import (
 // cacheContents are what a cache must hold to serve this run.
 func (r *run) cacheContents() (c cache.Contents, err error) {
 	c = cache.Contents{VocabSize: r.config.VocabSize, TopK: min(r.config.Distillation.CacheTopK, r.config.VocabSize),
-		Temperature: r.config.Distillation.Temperature, Precision: precisionName(r.precision), Parameters: r.distillation.parameters}
+		Temperature: r.config.Distillation.Temperature, Precision: nameOf(precisions, r.precision), Parameters: r.distillation.parameters}
 	digests := map[*cache.Digest]string{&c.Rows: r.data.RowsFingerprint(), &c.Tokenizer: r.tokenizer.Fingerprint()}
 	if r.distillation.found != nil {
 		digests[&c.Teacher] = r.distillation.fingerprint

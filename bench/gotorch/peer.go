@@ -18,7 +18,7 @@ import (
 
 // What a GPT-2's training as frugal does it calls in libtorch, by the names in frugal/torch, each there or not in gotorch.
 var wanted = []string{
-	"Embedding", "LayerNorm", "GELU", "LogSoftmax", "Attention", "MatMul", "AddMM", "Dropout", "Gather", "Narrow",
+	"Embedding", "LayerNorm", "GELU", "LogSoftmax", "SelfAttention", "MatMul", "Dropout", "Gather", "Narrow",
 	"NoGrad", "EnableGrad", "FusedAdamW_", "Norm", "AMPUpdateScale_", "BFloat16", "MemoryStats",
 }
 

@@ -3,7 +3,6 @@ package main
 // A row: what is planned of a size, whether this machine can run it, and what a run said.
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"frugal/torch"
 	"frugal/trainer"
 	"frugal/trainer/config"
+	"frugal/trainer/gpt2"
 )
 
 // row is a target's.
@@ -57,7 +57,7 @@ func planTarget(t target, o options) (*row, error) {
 	}
 	r := &row{target: t, settings: c, planned: trainer.PlannedPeak(c), parameters: parametersOf(c)}
 	r.host = r.plannedBytes() + trainer.HostBytes(c) + beside
-	free, err := available()
+	m, err := torch.MemoryStats(torch.CPU)
 	if err != nil {
 		return nil, err
 	}
@@ -66,31 +66,16 @@ func planTarget(t target, o options) (*row, error) {
 		r.why = "by the plan alone"
 	case r.plannedBytes() > r.limitBytes():
 		r.why = "not run: the plan does not fit"
-	case r.host > free:
-		r.why = fmt.Sprintf("by the plan alone: a run would take some %s of this machine, which has %s free", gib(r.host), gib(free))
+	case r.host > m.Free:
+		r.why = fmt.Sprintf("by the plan alone: a run would take some %s of this machine, which has %s free", gib(r.host), gib(m.Free))
 	}
 	return r, nil
 }
 
-// parametersOf a GPT-2: embeddings, and in each block 12·C² weights and 13·C biases and LayerNorms.
+// parametersOf is the number of weights, the tied output's once.
 func parametersOf(c *config.TrainingConfig) int64 {
-	width, layers := int64(c.HiddenSize), int64(c.NumLayers)
-	return int64(c.VocabSize+c.MaxPositionEmbeddings)*width + layers*(4*width*width+9*width+int64(c.IntermediateSize)*(2*width+1)) + 2*width
-}
-
-// available is MemAvailable of /proc/meminfo.
-func available() (bytes int64, err error) {
-	file, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return 0, err
-	}
-	defer file.Close()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if n, _ := fmt.Sscanf(lines.Text(), "MemAvailable: %d kB", &bytes); n == 1 {
-			return bytes * 1024, nil
-		}
-	}
-	return 0, fmt.Errorf("%s: no MemAvailable", file.Name())
+	return gpt2.Config{VocabSize: c.VocabSize, HiddenSize: c.HiddenSize, NumLayers: c.NumLayers, IntermediateSize: c.IntermediateSize,
+		MaxPositionEmbeddings: c.MaxPositionEmbeddings}.NumParameters()
 }
 
 // writeSettings writes the size's configuration as the bench runs it: one update, on the CPU, into scratch.

@@ -46,8 +46,8 @@ func (r *results) stepTables(s *strings.Builder) {
 		if c.Model != described {
 			described = c.Model
 			fmt.Fprintf(s, "\n### %v\n\n%s%s", c.Shape,
-				"| | | tokens/s | ours ÷ theirs | peak memory, MB | ours ÷ theirs | first step ends after, s | GEMM ceiling |\n",
-				"|---|---|---|---|---|---|---|---|\n")
+				"| | | tokens/s | ours ÷ theirs | peak memory, MB | ours ÷ theirs | first step ends after, s | ours ÷ theirs | GEMM ceiling |\n",
+				"|---|---|---|---|---|---|---|---|---|\n")
 		}
 		r.stepRows(s, c)
 	}
@@ -78,22 +78,22 @@ func (r *results) stepRows(s *strings.Builder, c *caseResults) {
 		if own := spreadOf(of(ours, counted)).median; own > 0 {
 			mem += " (" + thousands(own) + ")"
 		}
-		fmt.Fprintf(s, "| %s | **ours** | **%s** | | %s | | %.1f | %s |\n", c.Precision, count(of(ours, speed)), mem, median(of(ours, firstStep)), r.share(c, ours))
+		fmt.Fprintf(s, "| %s | **ours** | **%s** | | %s | | %.1f | | %s |\n", c.Precision, count(of(ours, speed)), mem, median(of(ours, firstStep)), r.share(c, ours))
 	}
 	for _, l := range c.Lanes {
 		if len(l.Theirs) == 0 {
 			if l.Problem == "" { // interrupted before its turn
 				continue
 			}
-			fmt.Fprintf(s, "| | %s | %s | | | | | |\n", l.Title, oneCell(l.Problem))
+			fmt.Fprintf(s, "| | %s | %s | | | | | | |\n", l.Title, oneCell(l.Problem))
 			continue
 		}
 		title := l.Title
 		if l.Problem != "" {
 			title += " (then: " + oneCell(l.Problem) + ")"
 		}
-		fmt.Fprintf(s, "| | %s | %s | %s | %s | %s | %s | %s |\n", title, count(of(l.Theirs, speed)), ratio(ratios(l.Ours, l.Theirs, speed)),
-			thousands(median(of(l.Theirs, memory))), ratio(ratios(l.Ours, l.Theirs, memory)), l.firstStep(), r.share(c, l.Theirs))
+		fmt.Fprintf(s, "| | %s | %s | %s | %s | %s | %s | %s | %s |\n", title, count(of(l.Theirs, speed)), ratio(ratios(l.Ours, l.Theirs, speed)),
+			thousands(median(of(l.Theirs, memory))), ratio(ratios(l.Ours, l.Theirs, memory)), l.firstStep(), ratio(ratios(l.Ours, l.Theirs, firstStep)), r.share(c, l.Theirs))
 	}
 }
 

@@ -143,10 +143,13 @@ func report(stderr io.Writer, err error) int {
 
 // needsLess is what helps when memory is short, by what was being done.
 func needsLess(err error) string {
-	if strings.HasPrefix(err.Error(), "making the model") || strings.HasPrefix(err.Error(), "initialising the weights") {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, ": cpu_offload "): // of the host's memory
 		return "a smaller hidden_size, num_layers or vocabulary needs less"
-	}
-	if strings.HasPrefix(err.Error(), "step ") { // it has been tried with a row at a time
+	case strings.HasPrefix(text, "making the model"), strings.HasPrefix(text, "initialising the weights"):
+		return "a smaller hidden_size, num_layers or vocabulary needs less, and so does cpu_offload where the device is a card"
+	case strings.HasPrefix(text, "step "): // it has been tried with a row at a time
 		return "one row at a time does not fit; gradient_checkpointing: true, cpu_offload, a shorter max_position_embeddings or a smaller model needs less"
 	}
 	return "a smaller batch_size (with more gradient_accumulation_steps), gradient_checkpointing: true or a shorter max_position_embeddings needs less"

@@ -20,6 +20,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"frugal/torch"
 )
 
 func TestMain(m *testing.M) {
@@ -38,6 +40,16 @@ func TestScripts(t *testing.T) {
 			return layOut(env.WorkDir)
 		},
 	})
+}
+
+// A step that has come down to one row says what else there is to change.
+func TestAStepThatDoesNotFitIsExitCode3(t *testing.T) {
+	var stderr strings.Builder
+	err := fmt.Errorf("step 7: %w", &torch.Error{Kind: torch.OutOfMemory, Message: "no memory"})
+	want := "train: step 7: out of memory: no memory; one row at a time does not fit; gradient_checkpointing: true, cpu_offload, a shorter max_position_embeddings or a smaller model needs less\n"
+	if code := report(&stderr, err); code != 3 || stderr.String() != want {
+		t.Errorf("exit code %d, %q", code, stderr.String())
+	}
 }
 
 // layOut puts the configurations and the corpus that all tests share into dir.

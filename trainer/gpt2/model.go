@@ -107,30 +107,6 @@ func (m *Model) linear(name string, in, out int64) linear {
 	return linear{m.declare(name+".weight", true, in, out), m.declare(name+".bias", false, out)}
 }
 
-// NumParameters counts the elements of all weights; the tied output counts once.
-func (c Config) NumParameters() int64 {
-	C, inner := int64(c.HiddenSize), int64(c.IntermediateSize)
-	perBlock := 4*C + (C*3*C + 3*C) + (C*C + C) + (C*inner + inner) + (inner*C + C)
-	return int64(c.VocabSize+c.MaxPositionEmbeddings)*C + int64(c.NumLayers)*perBlock + 2*C
-}
-
-// ParameterSizes is the elements of each weight, in the order of Model.Parameters.
-func (c Config) ParameterSizes() (sizes []int64) {
-	m := &Model{Config: c}
-	m.declareStages()
-	for _, p := range m.params {
-		sizes = append(sizes, p.weight.elements())
-	}
-	return sizes
-}
-
-// BufferLength is the elements of a buffer of all weights, such as Model.Weights: NumParameters and what lies between them.
-func (c Config) BufferLength() int64 {
-	m := &Model{Config: c}
-	m.declareStages()
-	return m.length
-}
-
 // embed: ids [B, T] int64 of the positions from first on → [B, T, C] fp32, without gradients and before dropout. The rows are looked
 // up at home, where the ids had better be as well.
 func (m *Model) embed(ids *torch.Tensor, first int64) *torch.Tensor {

@@ -66,7 +66,9 @@ var arrows = map[string]row{
 	"bench/tokenizer":          {"trainer/tokenizer", "the tokenizer beside others"},
 	"bench/generate":           {"torch trainer trainer/gpt2", "a model's generation beside Hugging Face's"},
 	"bench/distill":            {"torch trainer trainer/gpt2 trainer/distill", "it runs the program, and computes what a cache loses"},
-	"bench/race":               {"", "it runs the program beside others, as a user would"},
+	"bench/memory":             {"bench/internal/document torch trainer trainer/config trainer/gpt2", "plans models, and trains those that the machine holds below a limit of the allocator's"},
+	"bench/race":               {"bench/internal/document", "it runs the program beside others, as a user would"},
+	"bench/internal/document":  {"", "where a bench's table goes in a page"},
 	"bench/monitoring":         {"", "it runs the program with and without an audience"},
 }
 
