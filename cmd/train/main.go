@@ -152,6 +152,9 @@ func needsLess(err error) string {
 	case strings.HasPrefix(text, "step "): // it has been tried with a row at a time
 		return "one row at a time does not fit; gradient_checkpointing: true, cpu_offload, a shorter max_position_embeddings or a smaller model needs less"
 	}
+	if strings.HasPrefix(err.Error(), "evaluation") { // so has that
+		return "one row at a time does not fit; cpu_offload, a shorter max_position_embeddings or a smaller model needs less"
+	}
 	return "a smaller batch_size (with more gradient_accumulation_steps), gradient_checkpointing: true or a shorter max_position_embeddings needs less"
 }
 

@@ -200,3 +200,20 @@ func checkFinite(path string) error {
 	}
 	return nil
 }
+
+// What ran out of memory with one row at a time is not told to take fewer.
+func TestWhatNeedsLessMemory(t *testing.T) {
+	for doing, want := range map[string]string{
+		"making the model":     "a smaller hidden_size",
+		"step 7":               "one row at a time does not fit; gradient_checkpointing",
+		"evaluation":           "one row at a time does not fit; cpu_offload",
+		"asking the teacher":   "a smaller batch_size",
+		"checking the weights": "a smaller batch_size",
+	} {
+		var b strings.Builder
+		code := report(&b, fmt.Errorf("%s: %w", doing, &torch.Error{Kind: torch.OutOfMemory, Message: "there is no more"}))
+		if code != 3 || !strings.Contains(b.String(), doing) || !strings.Contains(b.String(), "; "+want) {
+			t.Errorf("%s: code %d, %q, want %q", doing, code, b.String(), want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"frugal/torch"
 )
@@ -157,6 +158,31 @@ func TestAnUpdateThatFails(t *testing.T) {
 		}
 		if e := panicOf(func() { m.Finish(); m.Free() }); e != nil {
 			t.Errorf("freeing them: %v", e)
+		}
+	})
+}
+
+// An update rounds for the copies on the device: those of another precision are made when it is complete.
+func TestAChangeOfPrecisionWaitsForAnUpdate(t *testing.T) {
+	besideOnCPU = true
+	defer func() { besideOnCPU = false }()
+	c := Config{VocabSize: 61, HiddenSize: 24, NumLayers: 4, NumHeads: 2, IntermediateSize: 56, MaxPositionEmbeddings: 12, LayerNormEpsilon: 1e-5}
+	onThread(t, func() {
+		var want []float32
+		for _, o := range []Offload{NoOffload, OffloadOptimizer, OffloadFull} {
+			m := NewOffloaded(c, torch.CPU, o)
+			m.Init(7)
+			window(m, Pass{Precision: torch.BFloat16}, 1, batchOf(randomRows(1, c, 9)))
+			m.Update(func(int) { time.Sleep(5 * time.Millisecond) }) // changes nothing
+			ids, _ := batchOf(randomRows(2, c, 12)).tensors(torch.CPU)
+			got := m.Logits(ids, torch.Float32).Float32s()
+			if m.Settle(); o == NoOffload {
+				want = got
+			}
+			if i := firstDifference(got, want); i >= 0 {
+				t.Errorf("%s: logit %d is %v, want %v", offloadNames[o], i, got[i], want[i])
+			}
+			m.Free()
 		}
 	})
 }
