@@ -3,10 +3,8 @@ package trainer
 // Evaluation's own batch: without gradients there is room for more rows than in a micro-batch.
 
 import (
-	"fmt"
 	"sort"
 
-	"frugal/trainer/config"
 	"frugal/trainer/monitor"
 )
 
@@ -40,6 +38,6 @@ func (r *run) sayEvaluation() {
 	if !r.evaluates() || rows == s.rows {
 		return
 	}
-	r.infof("%s", config.Choice{Key: "evaluation", Value: fmt.Sprintf("%d rows at once", rows), Reason: fmt.Sprintf("planned %s at its peak, a step with %d rows %s",
-		monitor.FormatBytes(s.evaluation(rows).sum()), s.rows, monitor.FormatBytes(s.plan().sum()))})
+	r.infof("evaluation: %d rows at once (planned %s at its peak; a step with %d rows %s)", rows, monitor.FormatBytes(s.evaluation(rows).sum()), s.rows,
+		monitor.FormatBytes(s.plan().sum()))
 }

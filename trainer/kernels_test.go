@@ -22,7 +22,7 @@ func TestKernelsAreChosenSaidAndKept(t *testing.T) {
 		{name: "measured", settings: large, says: "(some products of a block and the head take |(a block's takes "},
 		{name: "measured before the resume", settings: large, before: kernelNames{"blas", "composed"}, want: kernelNames{"blas", "composed"},
 			says: "linear: blas (as before the resume)|attention: composed (as before the resume)"},
-		{name: "set, whatever was before", settings: append(large, "linear=onednn", "attention=flash"), before: kernelNames{"blas", "composed"},
+		{name: "set whatever was before", settings: append(large, "linear=onednn", "attention=flash"), before: kernelNames{"blas", "composed"},
 			want: kernelNames{"onednn", "flash"}, says: "linear: onednn (linear is onednn)|attention: flash (attention is flash)"},
 		{name: "set to the other", settings: append(large, "linear=blas", "attention=composed"), want: kernelNames{"blas", "composed"}},
 		{name: "dropout", settings: append(large, "attention=flash", "dropout=0.1"), want: kernelNames{"", "composed"}, says: "attention: composed (flash has no dropout)"},

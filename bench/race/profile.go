@@ -119,7 +119,7 @@ func (r *results) profileTable(s *strings.Builder) {
 	if len(r.Profiles) == 0 {
 		return
 	}
-	fmt.Fprintf(s, "\n### Where the time of ours goes\n\nPercent of perf's samples over a whole run of %d steps, its start and its checkpoint included. The kernel: mostly page faults.\n\n| |",
+	fmt.Fprintf(s, "\n### Where the time of ours goes\n\nPercent of perf's samples over a whole run of %d steps, its start and its checkpoint included. The kernel: page faults of the start among the rest; a step has none once it is steady.\n\n| |",
 		r.Steps)
 	for _, k := range kinds {
 		s.WriteString(" " + k.name + " |")

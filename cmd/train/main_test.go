@@ -42,13 +42,17 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// A step that has come down to one row says what else there is to change.
-func TestAStepThatDoesNotFitIsExitCode3(t *testing.T) {
-	var stderr strings.Builder
-	err := fmt.Errorf("step 7: %w", &torch.Error{Kind: torch.OutOfMemory, Message: "no memory"})
-	want := "train: step 7: out of memory: no memory; one row at a time does not fit; gradient_checkpointing: true, cpu_offload, a shorter max_position_embeddings or a smaller model needs less\n"
-	if code := report(&stderr, err); code != 3 || stderr.String() != want {
-		t.Errorf("exit code %d, %q", code, stderr.String())
+// Whatever does not fit is exit code 3, with what there is to change: a step has come down to one row by then.
+func TestOutOfMemorySaysWhatNeedsLess(t *testing.T) {
+	for doing, want := range map[string]string{
+		"step 7":           "one row at a time does not fit; gradient_checkpointing: true, cpu_offload, a shorter max_position_embeddings or a smaller model needs less",
+		"making the model": "a smaller hidden_size, num_layers or vocabulary needs less, and so does cpu_offload where the device is a card",
+	} {
+		var stderr strings.Builder
+		code := report(&stderr, fmt.Errorf("%s: %w", doing, &torch.Error{Kind: torch.OutOfMemory, Message: "no room"}))
+		if line := "train: " + doing + ": out of memory: no room; " + want + "\n"; code != 3 || stderr.String() != line {
+			t.Errorf("exit code %d, %q, want %q", code, stderr.String(), line)
+		}
 	}
 }
 

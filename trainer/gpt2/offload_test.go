@@ -56,8 +56,8 @@ func updated(t *testing.T, c Config, device torch.Device, o Offload, p Pass) (nu
 		for _, name := range slices.Sorted(maps.Keys(r.gradients)) {
 			numbers = append(numbers, r.gradients[name]...)
 		}
-		buffers[0], buffers[1] = m.Weights(), m.Gradients()
-		var views [][4][]*torch.Tensor // by unit and buffer
+		buffers[0], buffers[1] = m.Weights(), m.Gradients() // which settles the update before, so that count may change
+		var views [][4][]*torch.Tensor                      // by unit and buffer
 		for _, parts := range m.Units() {
 			var unit [4][]*torch.Tensor
 			for i, buffer := range buffers {
@@ -70,6 +70,9 @@ func updated(t *testing.T, c Config, device torch.Device, o Offload, p Pass) (nu
 		torch.CountUpdate_(count, nil)
 		m.Update(func(unit int) {
 			v := views[unit]
+			if besideOnCPU { // the next pass is there first, and has to wait
+				time.Sleep(time.Millisecond)
+			}
 			torch.NoGrad(func() {
 				torch.FusedAdamW_(torch.AdamW{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8}, v[0], v[1], v[2], v[3], count, rate, nil, nil)
 			})
