@@ -57,9 +57,13 @@ func (r *run) halveMicroBatches(w *data.Window) bool {
 	r.done.MicroBatchRows = (largest + 1) / 2
 	r.model.ClearGradients()
 	torch.EmptyCache(r.device)
+	divisor := r.done.MicroBatchRows // of the effective batch
+	for r.config.EffectiveBatchSize()%divisor != 0 {
+		divisor--
+	}
 	r.logger.Warnf("out of memory in step %d with %d rows at once: the step is repeated with %d, and so the run goes on; the effective batch stays. "+
 		"To have it so from the start: -set batch_size=%d -set gradient_accumulation_steps=%d", r.done.Step+1, largest, r.done.MicroBatchRows,
-		r.done.MicroBatchRows, (r.config.EffectiveBatchSize()+r.done.MicroBatchRows-1)/r.done.MicroBatchRows)
+		divisor, r.config.EffectiveBatchSize()/divisor)
 	return true
 }
 

@@ -17,23 +17,24 @@ func (w *weights) lastNorm() int { return len(w.stages) - 1 }
 // noStage is asked for where nothing is needed after a stage.
 const noStage = -1
 
-// arrive has the weights of a stage be there for what is computed from now on, and those of next on their way.
-func (w *weights) arrive(stage, next int) {
+// arrive has the weights of a stage be there for what is computed from now on.
+func (w *weights) arrive(stage int) {
+	if c := w.courier; c != nil {
+		c.fetch(stage)
+		c.places[stage].arrived.Block(nil)
+	}
+}
+
+// leave says that what uses the weights of a stage has been asked for, and sends those of next on their way. A card computes the one
+// while this waits for an update of the other.
+func (w *weights) leave(stage, next int) {
 	c := w.courier
 	if c == nil {
 		return
 	}
-	c.fetch(stage)
-	c.places[stage].arrived.Block(nil)
+	c.places[stage].used.Record(nil)
 	if next != noStage {
 		c.fetch(next)
-	}
-}
-
-// leave says that the weights of a stage have been used.
-func (w *weights) leave(stage int) {
-	if w.courier != nil {
-		w.courier.places[stage].used.Record(nil)
 	}
 }
 

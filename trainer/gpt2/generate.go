@@ -105,9 +105,9 @@ func (m *Model) nextLogits(ids *torch.Tensor, past cache) *torch.Tensor {
 		shape := ids.Shape()
 		x := m.embed(ids, past.length())
 		for i := range m.blocks {
-			m.arrive(i+1, m.following(i))
+			m.arrive(i + 1)
 			x = torch.Scoped(func() *torch.Tensor { return m.blocks[i].forward(m, x, &past[i]) })
-			m.leave(i + 1)
+			m.leave(i+1, m.following(i))
 		}
 		m.headArrives()
 		defer m.headLeaves()

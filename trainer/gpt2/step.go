@@ -53,12 +53,12 @@ func (m *Model) forwardBackward(ids, targets *torch.Tensor, p Pass) {
 		m.gradientArrives(i+1, m.preceding(i))
 		if p.Checkpointing {
 			outputs[i].Free()
-			outputs[i] = m.runBlock(i, inputs[i], p, m.preceding(i))
+			outputs[i] = m.runBlock(i, inputs[i], p, noStage)
 		} else {
-			m.arrive(i+1, m.preceding(i))
+			m.arrive(i + 1)
 		}
 		gradient = backward(outputs[i], gradient, inputs[i])
-		m.leave(i + 1)
+		m.leave(i+1, m.preceding(i))
 		m.gradientLeaves(i + 1)
 	}
 	if m.Dropout > 0 {
@@ -113,8 +113,8 @@ func (m *Model) evaluate(ids *torch.Tensor, precision torch.DType, f func(x *tor
 
 // runBlock is block i's forward pass; next is the stage that follows.
 func (m *Model) runBlock(i int, x *torch.Tensor, p Pass, next int) *torch.Tensor {
-	m.arrive(i+1, next)
-	defer m.leave(i + 1)
+	m.arrive(i + 1)
+	defer m.leave(i+1, next)
 	return m.stage(i+1, p, func() *torch.Tensor { return m.blocks[i].forward(m, x, nil) })
 }
 
@@ -135,13 +135,13 @@ func (m *Model) preceding(i int) int {
 }
 
 func (m *Model) headArrives() {
-	m.arrive(embedding, m.lastNorm())
-	m.arrive(m.lastNorm(), noStage)
+	m.arrive(embedding)
+	m.arrive(m.lastNorm())
 }
 
 func (m *Model) headLeaves() {
-	m.leave(embedding)
-	m.leave(m.lastNorm())
+	m.leave(embedding, noStage)
+	m.leave(m.lastNorm(), noStage)
 }
 
 // stage runs f with the stage's own dropout seed: recomputation and resume need no saved generator state.
