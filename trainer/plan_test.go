@@ -64,9 +64,17 @@ func (c planCase) settings() []string {
 		fmt.Sprint("num_heads=", c.heads), fmt.Sprint("vocab_size=", c.vocab), fmt.Sprint("gradient_accumulation_steps=", c.accumulation), "cpu_offload=" + c.offload}
 }
 
+// shortened skips what counts memory over many configurations, which no collector changes, where a short run is asked for.
+func shortened(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: the configurations are gone through without -short")
+	}
+}
+
 // TestThePlanIsWhatAStepTakes holds the plan against the peak that is counted in real steps, and its parts against what is counted by
 // kind. What a teacher has in a batch is counted as the head's, its weights as weights.
 func TestThePlanIsWhatAStepTakes(t *testing.T) {
+	shortened(t)
 	teachers := map[int]string{}
 	for _, c := range planCases() {
 		if c.distilled != "" && teachers[c.vocab] == "" {
@@ -155,7 +163,7 @@ func checkPlan(t *testing.T, r *run) {
 	_, kinds := torch.MemoryByKind(r.device)
 	t.Logf("%+.2f%%: planned %d, measured %d", 100*(float64(p.sum())/float64(measured)-1), p.sum(), measured)
 	near := func(what string, planned, counted int64) {
-		if math.Abs(float64(planned-counted)) > 0.05*float64(measured) {
+		if math.Abs(float64(planned-counted)) > 0.03*float64(measured) {
 			t.Errorf("%s: planned %d, measured %d", what, planned, counted)
 		}
 	}

@@ -37,6 +37,7 @@ func otherCases() (cases []planCase) {
 // TestThePlansBesideTheStep holds the plan of everything that a run does beside its steps against the peak that is counted while it
 // does it.
 func TestThePlansBesideTheStep(t *testing.T) {
+	shortened(t)
 	teachers := map[int]string{}
 	for i, c := range otherCases() {
 		if c.distilled != "" && teachers[c.vocab] == "" {
