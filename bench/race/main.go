@@ -34,7 +34,7 @@ type options struct {
 	folder                    string // of the results
 	write, from               string
 	drift                     float64
-	faults                    bool
+	faults, add               bool
 }
 
 // What is raced without a word said. The first two models are those of the trial runs; the rest takes hours.
@@ -61,6 +61,7 @@ func main() {
 	flag.StringVar(&o.parts, "parts", strings.Join(partNames(), ","), "what to measure")
 	flag.BoolVar(&o.full, "full", false, "all models and all peers: many hours")
 	flag.StringVar(&o.folder, "o", "output/race", "the `directory` for results.json, race.md and the pictures")
+	flag.BoolVar(&o.add, "add", false, "keep what an earlier command left in -o, and add what this one measures")
 	flag.StringVar(&o.write, "write", "", "also put the table into this Markdown `file`, between its markers, and the pictures beside it")
 	flag.StringVar(&o.from, "from", "", "measure nothing: make table and pictures of this results.json")
 	flag.Float64Var(&o.drift, "drift", 0, "measure no speed, but how far rounding alone takes runs apart at this learning `rate`")
@@ -203,6 +204,32 @@ func (b *bench) prepare() error {
 			b.cases = append(b.cases, c)
 		}
 	}
+	if b.add {
+		return b.join()
+	}
+	return nil
+}
+
+// join has the results begin with those of an earlier command, if that raced the same programs in the same way on the same machine
+// and measured something else.
+func (b *bench) join() error {
+	file := filepath.Join(b.folder, "results.json")
+	r, err := readResults(file)
+	if err != nil {
+		return err
+	}
+	if err := b.results.joins(r); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for _, p := range strings.Split(b.parts, ",") {
+		for _, c := range b.cases {
+			if r.has(p, c.name, c.precision) {
+				return fmt.Errorf("%s: has %s of %v already", file, p, c)
+			}
+		}
+	}
+	r.Command += "\n" + b.results.Command
+	b.results = *r
 	return nil
 }
 

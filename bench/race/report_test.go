@@ -203,3 +203,36 @@ func coloursOf(t *testing.T, file string) map[color.NRGBA]bool {
 	}
 	return found
 }
+
+func TestACommandJoinsAnEarlierOneOfTheSameKind(t *testing.T) {
+	earlier, now := madeUp(), madeUp()
+	now.Command, now.Date = "another", "2026-01-03"
+	if err := now.joins(earlier); err != nil {
+		t.Error(err)
+	}
+	for name, spoil := range map[string]func(*results){
+		"machine": func(r *results) { r.Machine = "another" }, "ours": func(r *results) { r.Ours = "another" }, "peers": func(r *results) { r.Peers = "another" },
+		"threads": func(r *results) { r.Threads++ }, "rounds": func(r *results) { r.Rounds++ }, "steps": func(r *results) { r.Steps++ }, "dropped": func(r *results) { r.Dropped++ },
+	} {
+		other := madeUp()
+		spoil(other)
+		if err := other.joins(earlier); err == nil {
+			t.Errorf("another %s joins", name)
+		}
+	}
+	for _, part := range partNames() {
+		if !earlier.has(part, "6x384-v50257-t256", "fp32") {
+			t.Errorf("%s is not found", part)
+		}
+		if (&results{}).has(part, "6x384-v50257-t256", "fp32") {
+			t.Errorf("%s is found in nothing", part)
+		}
+	}
+	if earlier.has("steps", "6x384-v50257-t256", "bf16") || earlier.has("checkpoints", "12x768-v50257-t256", "fp32") {
+		t.Error("something else is found")
+	}
+	earlier.Command += "\nanother"
+	if !strings.Contains(earlier.markdown(), "\n    go run ./bench/race\n    another\n") {
+		t.Error("the commands are not both in the table")
+	}
+}

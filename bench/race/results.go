@@ -13,7 +13,7 @@ import (
 
 // results of a race; a part that was not measured is empty.
 type results struct {
-	Date, Machine, Ours, Peers, Command string
+	Date, Machine, Ours, Peers, Command string // a line for each command whose results these are
 	Threads, Rounds, Steps, Dropped     int
 
 	Cases       []*caseResults `json:",omitempty"`
@@ -64,6 +64,38 @@ func (c ceilings) of(precision string) float64 {
 
 func (r *results) empty() bool {
 	return len(r.Cases)+len(r.Evaluations)+len(r.Checkpoints)+len(r.Curve)+len(r.Profiles)+len(r.NoProfile)+len(r.Generation)+len(r.Tokenizer) == 0
+}
+
+// joins says why these cannot be in one table with those of an earlier command.
+func (r *results) joins(earlier *results) error {
+	same := func(r *results) string {
+		return fmt.Sprintf("%s, %s, %s, -threads %d -rounds %d -steps %d -dropped %d", r.Machine, r.Ours, r.Peers, r.Threads, r.Rounds, r.Steps, r.Dropped)
+	}
+	if was, is := same(earlier), same(r); was != is {
+		return fmt.Errorf("measured with %s; this is %s", was, is)
+	}
+	return nil
+}
+
+// has says whether a part was measured, for the model in the precision where it is one for each.
+func (r *results) has(part, model, precision string) bool {
+	switch part {
+	case "steps":
+		return slices.ContainsFunc(r.Cases, func(c *caseResults) bool { return c.Model == model && c.Precision == precision })
+	case "profile":
+		return slices.ContainsFunc(r.Profiles, func(p *profile) bool { return p.Model == model && p.Precision == precision })
+	case "evaluation":
+		return slices.ContainsFunc(r.Evaluations, func(e *evaluation) bool { return e.Model == model && e.Precision == precision })
+	case "checkpoints":
+		return slices.ContainsFunc(r.Checkpoints, func(c *checkpoints) bool { return c.Model == model })
+	case "curve":
+		return len(r.Curve) > 0
+	case "generation":
+		return r.Generation != ""
+	case "tokenizer":
+		return r.Tokenizer != ""
+	}
+	panic("no part " + part)
 }
 
 // save writes results.json.

@@ -10,15 +10,17 @@ import (
 )
 
 func (b *bench) raceSteps() error {
+	var list []*caseResults
 	for _, c := range b.cases {
-		b.results.Cases = append(b.results.Cases, b.newCaseResults(c))
+		list = append(list, b.newCaseResults(c))
 	}
+	b.results.Cases = append(b.results.Cases, list...)
 	for round := range b.rounds {
 		if err := b.measureCeilings(); err != nil {
 			return err
 		}
 		for i, c := range b.cases {
-			for _, l := range b.results.Cases[i].Lanes {
+			for _, l := range list[i].Lanes {
 				if l.Problem != "" {
 					continue
 				}
