@@ -58,10 +58,10 @@ func (t *Tensor) Bytes() []byte {
 	return b
 }
 
-// WriteTo writes the elements, row-major and little-endian, through a buffer of a few MB, so that a large tensor is never on
-// the host twice.
+// WriteTo writes the elements, row-major and little-endian, through a buffer that stays in a core's cache, so that a large tensor is
+// never on the host twice.
 func (t *Tensor) WriteTo(w io.Writer) (written int64, err error) {
-	const piece = 1 << 20 // elements
+	const piece = 1 << 15 // elements
 	scope := OpenScope()
 	defer scope.Close()
 	flat := t.Detach().Reshape(-1)

@@ -3,11 +3,8 @@
 package checkpoint
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"path/filepath"
@@ -129,7 +126,6 @@ func checkpointsIn(fsys vfs.FS, dir string) string {
 // verify reads the files of a directory and compares them with their sums: first all sizes, which is quick.
 func verify(fsys vfs.FS, dir string, files map[string]Sum) error {
 	names := slices.Sorted(maps.Keys(files))
-	largest := int64(0)
 	for _, name := range names {
 		info, err := fsys.Stat(filepath.Join(dir, name))
 		switch {
@@ -142,11 +138,9 @@ func verify(fsys vfs.FS, dir string, files map[string]Sum) error {
 		case info.Size() != files[name].Size:
 			return fmt.Errorf("%s: %d bytes, want %d", name, info.Size(), files[name].Size)
 		}
-		largest = max(largest, info.Size())
 	}
-	buffer := make([]byte, min(largest+1, bufferSize))
 	for _, name := range names {
-		sum, err := hashFile(fsys, filepath.Join(dir, name), buffer)
+		sum, err := hashFile(fsys, filepath.Join(dir, name), files[name].Size)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -155,16 +149,4 @@ func verify(fsys vfs.FS, dir string, files map[string]Sum) error {
 		}
 	}
 	return nil
-}
-
-// hashFile reads with read(2): where a disk fails, a mapping would end the process with SIGBUS instead of an error.
-func hashFile(fsys vfs.FS, name string, buffer []byte) (Sum, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return Sum{}, err
-	}
-	defer f.Close()
-	hash := sha256.New()
-	size, err := io.CopyBuffer(hash, struct{ io.Reader }{f}, buffer)
-	return Sum{SHA256: hex.EncodeToString(hash.Sum(nil)), Size: size}, err
 }

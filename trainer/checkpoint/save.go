@@ -3,11 +3,8 @@
 package checkpoint
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -15,9 +12,6 @@ import (
 
 	"frugal/trainer/internal/vfs"
 )
-
-// bufferSize is how much is written, hashed and read at a time, in bytes.
-const bufferSize = 1 << 20
 
 // Save writes a checkpoint and returns its directory, Dir/Prefix_step_N. Where one of that step exists it stays if it is
 // identical and intact, else the new one takes its place. Afterwards the oldest beyond Keep are removed. When Save fails, the
@@ -184,46 +178,13 @@ func (s *Store) writeFile(ctx context.Context, dir string, f File) (sum Sum, err
 		}
 	}()
 	hashed := newHashingWriter(ctx, out)
-	if s.buffer == nil {
-		s.buffer = bufio.NewWriterSize(nil, bufferSize)
-	}
-	s.buffer.Reset(hashed)
-	err = f.Write(s.buffer)
+	err = f.Write(hashed)
 	if err == nil {
-		err = s.buffer.Flush()
+		err = hashed.flush()
 	}
 	sum = hashed.finish()
 	if err != nil {
 		return Sum{}, err
 	}
 	return sum, out.Sync()
-}
-
-// hashingWriter hashes what it writes.
-type hashingWriter struct {
-	ctx  context.Context
-	w    io.Writer
-	hash interface {
-		io.Writer
-		Sum([]byte) []byte
-	}
-	size int64
-}
-
-func newHashingWriter(ctx context.Context, w io.Writer) *hashingWriter {
-	return &hashingWriter{ctx: ctx, w: w, hash: sha256.New()}
-}
-
-func (h *hashingWriter) Write(b []byte) (int, error) {
-	if err := h.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := h.w.Write(b)
-	h.hash.Write(b[:n])
-	h.size += int64(n)
-	return n, err
-}
-
-func (h *hashingWriter) finish() Sum {
-	return Sum{SHA256: hex.EncodeToString(h.hash.Sum(nil)), Size: h.size}
 }

@@ -7,7 +7,6 @@
 package checkpoint
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -47,7 +46,6 @@ type Options struct {
 // Store writes and finds the checkpoints of one run. It is not for concurrent use; the caller holds the directory's Lock.
 type Store struct {
 	Options
-	buffer *bufio.Writer // made by the first write
 }
 
 // Open prepares the directory: it makes it if absent, brings back what an interrupted run had moved aside and not yet
