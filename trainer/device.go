@@ -15,6 +15,7 @@ import (
 
 	"frugal/torch"
 	"frugal/trainer/config"
+	"frugal/trainer/gpt2"
 	"frugal/trainer/monitor"
 )
 
@@ -34,7 +35,7 @@ func (r *run) buildDevice() (err error) {
 	} else {
 		r.infof("threads: %d (libtorch's choice for %d processors)", torch.NumThreads(), runtime.NumCPU())
 	}
-	name, why := config.ResolvePrecision(r.config, deviceTypeName(device), cpuHasBF16())
+	name, why := config.ResolvePrecision(r.config, deviceTypeName(device), cpuBF16)
 	r.infof("precision: %s (%s)", name, why)
 	if r.precision = precisions[name]; r.precision == torch.Float16 && device.Type == torch.CPUType {
 		r.logger.Warn("precision: fp16 on a CPU is correct but ten times slower than fp32 or more")
@@ -92,6 +93,30 @@ func chooseDevice(name string) (torch.Device, string, error) {
 		}
 	}
 	return torch.CUDA(index), fmt.Sprintf("%d CUDA card(s) found", n), nil
+}
+
+// cpuBF16 is what this CPU makes of products in bf16: those that it has instructions for are measured, in some hundredths of a second.
+func cpuBF16() config.CPUBF16 {
+	if !cpuHasBF16() {
+		return config.NoBF16
+	}
+	scope := torch.OpenScope()
+	defer scope.Close()
+	defer torch.ResetPeakMemory(torch.CPU) // nothing of the run is there yet
+	defer torch.SetNumThreads(torch.NumThreads())
+	torch.SetNumThreads(1) // several wait for each other where the machine is busy, and take as long whatever they do
+	product := func(dtype torch.DType) func() {
+		a, b := torch.Full([]int64{256, 768}, 0.5, dtype, torch.CPU), torch.Full([]int64{768, 768}, 0.5, dtype, torch.CPU)
+		return func() {
+			scope := torch.OpenScope()
+			defer scope.Close()
+			torch.Product(a, b, torch.OneDNN)
+		}
+	}
+	if gpt2.Compare(product(torch.Float32), product(torch.BFloat16)).Worse() {
+		return config.SlowBF16
+	}
+	return config.FastBF16
 }
 
 // cpuHasBF16 says whether products in bf16 have instructions of their own here.

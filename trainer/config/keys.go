@@ -60,7 +60,7 @@ var keys = []key{
 	{"max_steps", whole{0, maxCount}, 0, "Updates to make. 0: num_epochs decides; otherwise this alone decides."},
 	{"warmup_steps", whole{0, maxCount}, 500, "Updates over which the learning rate rises from 0."},
 
-	{"fp16", boolean{}, true, "Mixed precision where precision is auto: fp16 on a CUDA card, bf16 on a CPU that has bf16 instructions, otherwise fp32. false: fp32."},
+	{"fp16", boolean{}, true, "Mixed precision where precision is auto: fp16 on a CUDA card, bf16 on a CPU that has bf16 instructions and is not slower with them, otherwise fp32. false: fp32."},
 	{"precision", word{"auto", "fp32", "fp16", "bf16"}, "auto", "Precision of the arithmetic; weights stay in fp32. Wins over fp16. fp16 works on a CPU but is far slower there."},
 	{"gradient_checkpointing", boolean{}, true, "Recompute a block's activations in the backward pass instead of keeping them: much less memory, some more time, the same losses."},
 	{"linear", word{"auto", "onednn", "blas"}, "auto", "Library of linear layers in fp32 on a CPU; their weights' gradients come from blas. auto: the faster one, measured when the run starts; its resumes keep it. The last bits differ."},
