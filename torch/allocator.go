@@ -80,8 +80,19 @@ func Allocations() int64 {
 	return int64(n)
 }
 
-// systemMemory reads what the kernel says of the machine's memory (proc(5), meminfo); zeros where it says nothing.
+// systemMemory is the machine's memory, or that of the container or slice whose limit is lower; zeros where the kernel says nothing.
 func systemMemory() (available, total int64) {
+	available, total = machineMemory()
+	for _, g := range controlGroups("/") {
+		if free, limit, ok := g.memory(); ok {
+			available, total = min(available, free), min(total, limit)
+		}
+	}
+	return available, total
+}
+
+// machineMemory reads proc(5), meminfo.
+func machineMemory() (available, total int64) {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {
 		return 0, 0
