@@ -19,7 +19,7 @@ func (b *bench) measureFaults() error {
 	fmt.Printf("| | %s |\n|---|%s\n", strings.Join(caseNames(b.cases), " | "), strings.Repeat("---|", len(b.cases)))
 	ours := make([]run, len(b.cases))
 	for i, c := range b.cases {
-		if ours[i], err = b.runOurs(c); err != nil {
+		if ours[i], err = b.runAlike(c); err != nil {
 			return err
 		}
 	}
@@ -50,11 +50,11 @@ func verdict(ours, theirs run, failed error, precision string) string {
 		return "fails: " + oneCell(failed.Error())
 	}
 	for i := range ours.steps {
-		allowed, is := boundsOfStep(i, peers[0].bounds(precision)), differenceOf(ours.steps[i], theirs.steps[i])
+		allowed, is := boundsOfStep(i, tolerances[precision]), differenceOf(ours.steps[i], theirs.steps[i])
 		if !is.within(allowed) {
 			return fmt.Sprintf("step %d: loss %.2g×, norm %.2g× the bound", i+1, is.loss/allowed.loss, is.gradNorm/allowed.gradNorm)
 		}
 	}
-	is, _ := compare(ours, theirs, peers[0].bounds(precision)) // no error: the loop above has seen all steps
+	is, _ := compare(ours, theirs, tolerances[precision]) // no error: the loop above has seen all steps
 	return fmt.Sprintf("not noticed (losses %.0e, norms %.0e)", is.loss, is.gradNorm)
 }

@@ -81,7 +81,7 @@ func (b *bench) raceLane(c *testCase, l *lane) error {
 	}
 	is, err := compare(ours, theirs, p.bounds(c.precision))
 	if err == nil && len(l.Ours) == 0 {
-		err = b.compareAlike(c, p, ours)
+		err = b.compareAlike(c, p, theirs)
 	}
 	if b.ctx.Err() != nil {
 		return b.ctx.Err()
@@ -95,23 +95,44 @@ func (b *bench) raceLane(c *testCase, l *lane) error {
 	return nil
 }
 
-// compareAlike runs a peer once more, out of the race, in the mode in which it must agree as closely as who rounds where we do: what
-// it is allowed in its own mode is then for rounding, and for nothing else.
-func (b *bench) compareAlike(c *testCase, p peer, ours run) error {
-	if p.alike == "" || c.precision == "fp32" {
+// compareAlike runs both sides once more in bf16, out of the race, in modes that round where the other does, in which they must agree
+// closely: ours with attention by flash, a peer in the mode that it is alike in. What they are allowed as they race is then for
+// rounding, and for nothing else.
+func (b *bench) compareAlike(c *testCase, p peer, theirs run) error {
+	if c.precision != "bf16" || p.compiled {
 		return nil
 	}
-	p.mode, p.alike = p.alike, ""
-	theirs, err := b.timePeer(c, p)
+	ours, err := b.runAlike(c)
 	if err != nil {
-		return fmt.Errorf("%s: %w", p.mode, err)
+		return err
 	}
-	is, err := compare(ours, theirs, p.bounds(c.precision))
+	modes := "ours with flash"
+	if p.alike != "" {
+		p.mode = p.alike
+		if theirs, err = b.timePeer(c, p); err != nil {
+			return fmt.Errorf("%s: %w", p.mode, err)
+		}
+		modes = p.mode + ", " + modes
+	}
+	is, err := compare(ours, theirs, tolerances[c.precision])
 	if err != nil {
-		return fmt.Errorf("%s: %w", p.mode, err)
+		return fmt.Errorf("%s: %w", modes, err)
 	}
-	b.say("%v: %s with %s: losses equal within %.0e, norms within %.0e", c, p.title, p.mode, is.loss, is.gradNorm)
+	b.say("%v: %s with %s: losses equal within %.0e, norms within %.0e", c, p.title, modes, is.loss, is.gradNorm)
 	return nil
+}
+
+// runAlike is ours with attention that rounds as the peers' does.
+func (b *bench) runAlike(c *testCase) (run, error) {
+	flash, err := c.with("alike", c.steps, map[string]any{"attention": "flash"})
+	if err != nil {
+		return run{}, err
+	}
+	r, err := b.time(flash, "ours", b.command(nil, b.train(), "-config", flash.settings))
+	if err != nil {
+		return run{}, fmt.Errorf("ours with flash: %w", err)
+	}
+	return r, nil
 }
 
 func (b *bench) sayLane(round int, c *testCase, l *lane) {
