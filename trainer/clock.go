@@ -13,17 +13,17 @@ import (
 func memoryFields(device torch.Device, stats monitor.SystemStats) []monitor.Field {
 	var f []monitor.Field
 	if m, err := torch.MemoryStats(device); err == nil {
-		f = append(f, monitor.Field{Name: "allocated_memory_bytes", Value: m.Allocated},
+		live, atPeak := torch.MemoryByKind(device)
+		f = append(f, monitor.Field{Name: "allocated_memory_bytes", Value: m.Allocated}, monitor.Field{Name: "allocated_memory_by_kind", Value: byKind(live)},
 			monitor.Field{Name: "reserved_memory_bytes", Value: m.Reserved},
-			monitor.Field{Name: "peak_memory_bytes", Value: m.AllocatedPeak}, monitor.Field{Name: "peak_memory_by_kind", Value: peakByKind(device)})
+			monitor.Field{Name: "peak_memory_bytes", Value: m.AllocatedPeak}, monitor.Field{Name: "peak_memory_by_kind", Value: byKind(atPeak)})
 	}
 	return append(f, stats.Fields()...)
 }
 
-// peakByKind is what the bytes at the device's peak served, in the order of torch's kinds, what no kind names at the end.
-func peakByKind(device torch.Device) (fields []monitor.Field) {
-	_, atPeak := torch.MemoryByKind(device)
-	add := func(k torch.MemoryKind) { fields = append(fields, monitor.Field{Name: k.String(), Value: atPeak[k]}) }
+// byKind is what bytes served, in the order of torch's kinds, what no kind names at the end.
+func byKind(bytes [torch.NumMemoryKinds]int64) (fields []monitor.Field) {
+	add := func(k torch.MemoryKind) { fields = append(fields, monitor.Field{Name: k.String(), Value: bytes[k]}) }
 	for k := torch.MemoryOther + 1; k < torch.NumMemoryKinds; k++ {
 		add(k)
 	}

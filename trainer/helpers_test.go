@@ -106,7 +106,7 @@ func events(t *testing.T, o Options, event string) (list []map[string]any) {
 			t.Fatalf("%s: %v", line, err)
 		}
 		maps.DeleteFunc(m, func(key string, _ any) bool {
-			return slices.Contains([]string{"time", "seconds", "tokens_per_second", "step_seconds", "data_wait_seconds", "peak_memory_bytes", "peak_memory_by_kind", "resident_memory_bytes", "cpu_percent"}, key)
+			return slices.Contains([]string{"time", "seconds", "tokens_per_second", "step_seconds", "data_wait_seconds", "peak_memory_bytes", "peak_memory_by_kind", "allocated_memory_by_kind", "resident_memory_bytes", "cpu_percent"}, key)
 		})
 		if m["event"] == event {
 			list = append(list, m)

@@ -166,7 +166,8 @@ func (r *run) peakMemory() int64 {
 // peakParts lists what the peak consists of.
 func (r *run) peakParts() string {
 	var parts []string
-	for _, f := range peakByKind(r.device) {
+	_, atPeak := torch.MemoryByKind(r.device)
+	for _, f := range byKind(atPeak) {
 		if bytes := f.Value.(int64); f.Name != torch.MemoryOther.String() || bytes > r.peakMemory()/100 {
 			parts = append(parts, f.Name+" "+monitor.FormatBytes(bytes))
 		}

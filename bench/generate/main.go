@@ -71,7 +71,7 @@ func (b *bench) run() error {
 	}
 	thread := torch.StartThread()
 	defer thread.Stop()
-	fmt.Printf("%d threads each, %d rounds of %d tokens after a prompt of 16, fp32, greedy.\n\n", b.threads, b.rounds, b.tokens)
+	fmt.Printf("Threads of each side: %d. %d rounds of %d tokens after a prompt of 16, fp32, greedy.\n\n", b.threads, b.rounds, b.tokens)
 	fmt.Printf("| model | sequences | ours, ms a token | Hugging Face, ms a token | Hugging Face ÷ ours (lowest–highest) |\n|---|---|---|---|---|\n")
 	for name := range strings.SplitSeq(b.models, ",") {
 		directory := name

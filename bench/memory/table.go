@@ -28,7 +28,11 @@ func markdown(rows []*row, o options) string {
 	if o.sizes != allSizes() {
 		s.WriteString(" -sizes " + o.sizes)
 	}
-	s.WriteString("\n\nGB of 2³⁰ bytes, at the peak of a step; planned, and below it as counted in an update that ran with the allocator capped at the limit.\n\n")
+	s.WriteString("\n\nGB of 2³⁰ bytes, at the peak of a step; planned")
+	if !o.plan {
+		s.WriteString(", and below it as counted in an update that ran with the allocator capped at the limit")
+	}
+	s.WriteString(".\n\n")
 	s.WriteString("| | limit | how | " + strings.Join(parts, " | ") + " | peak | a micro-batch, s | host |\n|---|---|---|" + strings.Repeat("---|", len(parts)+3) + "\n")
 	for _, r := range rows {
 		planned := map[string]int64{}
@@ -45,7 +49,11 @@ func markdown(rows []*row, o options) string {
 		}
 	}
 	s.WriteString("\nHost: what the process takes of the machine, which is the device here as well: estimated beside the plan (18 bytes a parameter where they are " +
-		"offloaded, the device's peak, 1 GB), and below it what the system saw at most.")
+		"offloaded, the device's peak, 1 GB)")
+	if !o.plan {
+		s.WriteString(", and below it what the system saw at most")
+	}
+	s.WriteString(".")
 	for _, r := range rows {
 		if r.counted != nil {
 			fmt.Fprintf(&s, " %s: the plan is %.2f%% off.", strings.ToUpper(r.name), 100*math.Abs(float64(r.plannedBytes())/float64(r.counted.Peak)-1))

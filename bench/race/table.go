@@ -11,7 +11,7 @@ import (
 // markdown is everything that was measured.
 func (r *results) markdown() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "%s, %s. %d threads each.\nOurs: %s. Peers: %s.\n\n    %s\n", r.Date, r.Machine, r.Threads, r.Ours, r.Peers,
+	fmt.Fprintf(&s, "%s, %s. Threads of each side: %d.\nOurs: %s. Peers: %s.\n\n    %s\n", r.Date, r.Machine, r.Threads, r.Ours, r.Peers,
 		strings.ReplaceAll(r.Command, "\n", "\n    "))
 	fmt.Fprintf(&s, "\nRounds: %d. Cells are medians, with the lowest and the highest in brackets. %s\n", r.Rounds, disturbance(r.others()))
 	r.stepTables(&s)

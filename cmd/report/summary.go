@@ -136,7 +136,11 @@ func deviceOf(start *runEvent) cell {
 		}
 	}
 	if start.Device == "cpu" && start.Threads > 0 {
-		parts = append(parts, fmt.Sprintf("%d threads", start.Threads))
+		unit := "threads"
+		if start.Threads == 1 {
+			unit = "thread"
+		}
+		parts = append(parts, fmt.Sprintf("%d %s", start.Threads, unit))
 	}
 	if len(parts) == 0 {
 		return cell{Text: absent}

@@ -17,7 +17,7 @@ import (
 )
 
 // ofTheMoment are the fields of metrics.jsonl that differ from run to run: clocks, speed and memory (docs/format-metrics.md).
-var ofTheMoment = []string{"time", "seconds", "tokens_per_second", "step_seconds", "data_wait_seconds", "peak_memory_bytes", "peak_memory_by_kind", "resident_memory_bytes", "cpu_percent",
+var ofTheMoment = []string{"time", "seconds", "tokens_per_second", "step_seconds", "data_wait_seconds", "peak_memory_bytes", "peak_memory_by_kind", "allocated_memory_by_kind", "resident_memory_bytes", "cpu_percent",
 	"allocated_memory_bytes", "reserved_memory_bytes", "gpu_utilization"}
 
 // results returns the train, eval and epoch lines of a metrics.jsonl without the fields of the moment. Numbers keep their

@@ -206,9 +206,11 @@ func derivedValues(r Record) (values [][]byte) {
 			}
 		}
 	}
-	for _, kind := range r.object("peak_memory_by_kind") {
-		if x, ok := toFloat(kind.Value); ok {
-			values = append(values, scalarValue("peak_memory/"+kind.Name+"_gb", float32(x*perGB)))
+	for _, of := range []string{"peak_memory", "allocated_memory"} {
+		for _, kind := range r.object(of + "_by_kind") {
+			if x, ok := toFloat(kind.Value); ok {
+				values = append(values, scalarValue(of+"/"+kind.Name+"_gb", float32(x*perGB)))
+			}
 		}
 	}
 	return values

@@ -170,6 +170,7 @@ func TestTagsOfEachEvent(t *testing.T) {
 				" system/cpu_percent=190.5"},
 		{Record{Event: "train", Step: 5, Fields: []Field{{"peak_memory_by_kind", []Field{{"weights", int64(3 * gb)}, {"a new kind", int64(gb / 4)}, {"head", int64(0)}}}}},
 			"5 peak_memory/weights_gb=3 peak_memory/a new kind_gb=0.25 peak_memory/head_gb=0"},
+		{Record{Event: "train", Step: 5, Fields: []Field{{"allocated_memory_by_kind", []Field{{"weights", int64(2 * gb)}}}}}, "5 allocated_memory/weights_gb=2"},
 		{Record{Event: "train", Step: 5, Fields: []Field{{"curriculum_weights", []Field{{"fácil", 0.75}, {"hard", 0.25}}}, {"curriculum_drawn", []Field{{"fácil", int64(9)}, {"hard", int64(3)}}}}},
 			"5 curriculum/fácil=0.75 curriculum/hard=0.25 curriculum_drawn/fácil=9 curriculum_drawn/hard=3"},
 		{Record{Event: "train", Step: 6, Fields: []Field{{"loss", 0.5}, {"task_loss", 0.0}, {"distillation_loss", 0.75}}},

@@ -95,6 +95,7 @@
       { tag: 'train/cpu_percent', label: 'CPU', kind: 'line' }, { tag: 'train/gpu_utilization', label: 'GPU', kind: 'line' }] },
     { key: 'temperature', title: 'Temperature', unit: '°C', zero: true, format: x => format.count(x), series: [{ tag: 'train/gpu_temperature_celsius', kind: 'plain' }] },
     { key: 'power', title: 'Power', unit: 'W', zero: true, format: x => format.count(x), series: [{ tag: 'train/gpu_power_watts', kind: 'line' }] },
+    { key: 'data_wait', title: 'Waiting for data, a step', unit: 's', zero: true, format: x => format.short(x), series: [{ tag: 'train/data_wait_seconds', kind: 'line' }] },
     { key: 'curriculum_weights', title: 'Curriculum, planned', share: true, series: [{ tag: 'train/curriculum_weights/*', kind: 'stack' }] },
     { key: 'curriculum_drawn', title: 'Curriculum, drawn', share: true, series: [{ tag: 'train/curriculum_drawn/*', kind: 'stack' }] },
   ];
