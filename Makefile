@@ -9,6 +9,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Packages that reach libtorch, found by what they import, and all others, which need neither it nor a C++ compiler.
 NATIVE = $(shell CGO_ENABLED=1 go list -f '{{range .Deps}}{{if eq . "frugal/torch"}}{{$$.ImportPath}}{{end}}{{end}}' ./...) frugal/torch
 PURE   = $(filter-out $(NATIVE),$(shell CGO_ENABLED=1 go list ./...))
+# Of these the program's own. The others are tests of shell scripts and of texts, and drawings: nothing there runs beside anything else.
+RACED  = $(filter frugal/trainer% frugal/cmd%,$(PURE))
 
 .PHONY: help demo build test pure race lint native collector bench compiler libtorch clean
 .NOTPARALLEL:
@@ -28,8 +30,8 @@ test: build pure race lint native collector ## everything that must hold before 
 pure: ## tests of what needs no libtorch, with cgo off
 	CGO_ENABLED=0 go test $(PURE)
 
-race: ## the same under the race detector, which itself needs cgo
-	CGO_ENABLED=1 go test -race $(PURE)
+race: ## those of the program itself under the race detector, which needs cgo
+	CGO_ENABLED=1 go test -race $(RACED)
 
 lint: libtorch ## gofmt, go vet, staticcheck; shellcheck and hadolint where they are installed
 	@unformatted=$$(find . -name '*.go' -not -path './third_party/*' -not -path './bench/gotorch/build/*' -exec gofmt -l {} +) && \

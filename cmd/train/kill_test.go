@@ -21,8 +21,8 @@ const kills = 20
 // All go through epochs whose last window is a short one and end in the middle of one, and save at every step or two, which
 // takes most of the time of models as small as these.
 var killedTrainings = map[string][]string{
-	"dropout": {"dropout=0.1", "max_steps=60", "save_steps=1", "eval_steps=9", "logging_steps=3", "gradient_checkpointing=false"},
-	"curriculum": {"dropout=0.1", "max_steps=50", "save_steps=1", "eval_steps=9", "logging_steps=4", "gradient_accumulation_steps=3",
+	"dropout": {"dropout=0.1", "max_steps=40", "save_steps=1", "eval_steps=9", "logging_steps=3", "gradient_checkpointing=false"},
+	"curriculum": {"dropout=0.1", "max_steps=34", "save_steps=1", "eval_steps=9", "logging_steps=4", "gradient_accumulation_steps=3",
 		"distillation.enabled=true", "distillation.teacher=TEACHER"},
 	"fp16": {"dropout=0.1", "max_steps=34", "save_steps=2", "eval_steps=11", "logging_steps=3", "precision=fp16", "gradient_checkpointing=true", "data.packing=false"},
 	"distilled": {"dropout=0.1", "max_steps=24", "save_steps=2", "eval_steps=11", "logging_steps=3", "precision=bf16", "gradient_checkpointing=true",
