@@ -36,6 +36,7 @@ func (r *run) build(ctx context.Context, find func() (*checkpoint.Checkpoint, er
 	for _, part := range []func() error{
 		r.buildDevice,
 		func() (err error) { r.from, err = find(); return err },
+		r.buildPrecision,
 		r.takeArchitecture,
 		func() error { return r.buildTokenizer(ctx) },
 		r.buildPrompts,

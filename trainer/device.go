@@ -35,13 +35,37 @@ func (r *run) buildDevice() (err error) {
 	} else {
 		r.infof("threads: %d (libtorch's choice for %d processors)", torch.NumThreads(), runtime.NumCPU())
 	}
-	name, why := config.ResolvePrecision(r.config, deviceTypeName(device), cpuBF16)
+	return nil
+}
+
+// buildPrecision comes when it is known what the run goes on from: that keeps what was measured.
+func (r *run) buildPrecision() (err error) {
+	defer protect("choosing the precision", &err)
+	name, why := config.ResolvePrecision(r.config, deviceTypeName(r.device), r.cpuBF16)
 	r.infof("precision: %s (%s)", name, why)
-	if r.precision = precisions[name]; r.precision == torch.Float16 && device.Type == torch.CPUType {
+	if r.precision = precisions[name]; r.precision == torch.Float16 && r.device.Type == torch.CPUType {
 		r.logger.Warn("precision: fp16 on a CPU is correct but ten times slower than fp32 or more")
 	}
 	return nil
 }
+
+// cpuBF16 is what this CPU makes of products in bf16. Where it has instructions for them it is what the checkpoint to go on from says,
+// or what a measurement finds, which changes more than the last bits and so becomes the run's own.
+func (r *run) cpuBF16() config.CPUBF16 {
+	if !cpuHasBF16() {
+		return config.NoBF16
+	}
+	if r.done.Kernels.BF16 = r.savedProgress().Kernels.BF16; r.done.Kernels.BF16 == "" {
+		r.done.Kernels.BF16 = r.measureBF16()
+	}
+	if r.done.Kernels.BF16 == slowBF16 {
+		return config.SlowBF16
+	}
+	return config.FastBF16
+}
+
+// What a measurement finds of bf16.
+const fastBF16, slowBF16 = "fast", "slow"
 
 // meetBusy warns where other programs keep a processor from the threads that libtorch would use: they wait for each other in
 // every operation, and one that has to wait for its processor holds up the rest, the less when they wait asleep.
@@ -95,14 +119,11 @@ func chooseDevice(name string) (torch.Device, string, error) {
 	return torch.CUDA(index), fmt.Sprintf("%d CUDA card(s) found", n), nil
 }
 
-// cpuBF16 is what this CPU makes of products in bf16: those that it has instructions for are measured, in some hundredths of a second.
-func cpuBF16() config.CPUBF16 {
-	if !cpuHasBF16() {
-		return config.NoBF16
-	}
+// measureBF16 takes some hundredths of a second.
+func measureBF16() string {
+	defer torch.ResetPeakMemory(torch.CPU) // nothing of the run is there yet
 	scope := torch.OpenScope()
 	defer scope.Close()
-	defer torch.ResetPeakMemory(torch.CPU) // nothing of the run is there yet
 	defer torch.SetNumThreads(torch.NumThreads())
 	torch.SetNumThreads(1) // several wait for each other where the machine is busy, and take as long whatever they do
 	product := func(dtype torch.DType) func() {
@@ -114,9 +135,9 @@ func cpuBF16() config.CPUBF16 {
 		}
 	}
 	if gpt2.Compare(product(torch.Float32), product(torch.BFloat16)).Worse() {
-		return config.SlowBF16
+		return slowBF16
 	}
-	return config.FastBF16
+	return fastBF16
 }
 
 // cpuHasBF16 says whether products in bf16 have instructions of their own here.

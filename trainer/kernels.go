@@ -15,6 +15,7 @@ import (
 type kernelNames struct {
 	Linear    string `json:"linear,omitempty"`
 	Attention string `json:"attention,omitempty"`
+	BF16      string `json:"bf16,omitempty"` // "fast" or "slow", where it was measured
 }
 
 var (

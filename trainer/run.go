@@ -87,6 +87,7 @@ type run struct {
 	signal          os.Signal // has arrived
 
 	freeMemory   func() (int64, error) // of the device; for tests to replace
+	measureBF16  func() string         // likewise
 	beforeUpdate func(r *run)          // for tests: the window's gradients are there
 }
 
@@ -110,7 +111,7 @@ func newRun(o Options) *run {
 	if r.fs == nil {
 		r.fs = vfs.OS
 	}
-	r.freeMemory = r.freeOnDevice
+	r.freeMemory, r.measureBF16 = r.freeOnDevice, measureBF16
 	return r
 }
 
