@@ -16,8 +16,10 @@ import (
 // Half precisions follow fp32, with fp16's loss scale as well: the measure is the gradient's norm, of which they keep 8 and 11 bits.
 func TestHalfPrecisionsFollowFP32(t *testing.T) {
 	g := openGolden(t)
-	for dtype, allowed := range map[torch.DType]float64{torch.BFloat16: 0.04, torch.Float16: 0.005} {
-		for _, topK := range []int{0, 5} {
+	// Seen: 7.5e-3 and 8.6e-4, on processors with AVX-512, AVX2 and without either. Where the last of the k and the next are all but
+	// equally probable, rounding picks another, and the losses differ more: with 4 there is no such target.
+	for dtype, allowed := range map[torch.DType]float64{torch.BFloat16: 0.01, torch.Float16: 0.00125} {
+		for _, topK := range []int{0, 4} {
 			t.Run(fmt.Sprintf("%s, top %d", dtype, topK), func(t *testing.T) {
 				onThread(t, func() {
 					student := open(t, "student")

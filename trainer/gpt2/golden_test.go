@@ -3,8 +3,11 @@ package gpt2
 import (
 	"fmt"
 	"math"
+	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/cpu"
 
 	"frugal/torch"
 )
@@ -92,6 +95,8 @@ func TestBF16GradientsMatchHuggingFace(t *testing.T) {
 						for name, want := range g.bf16.gradients {
 							off, allowed := distance(got.gradients[name], want), distance(want, g.gradients[name])/2
 							switch {
+							case !roundsLikeTheGolden() && attention == torch.Flash:
+								off, allowed = distance(got.gradients[name], g.gradients[name]), 2.6*allowed
 							case attention == torch.Composed:
 								off, allowed = distance(got.gradients[name], g.gradients[name]), 4*allowed
 							case strings.HasSuffix(name, ".bias"):
@@ -113,6 +118,13 @@ func TestBF16GradientsMatchHuggingFace(t *testing.T) {
 			})
 		}
 	}
+}
+
+// roundsLikeTheGolden says whether this processor's kernels are those that the golden was made by, with AVX-512. With others
+// PyTorch itself is up to 2.2 times the first bound from its golden, and up to 1.25 times as far from fp32 as that is (AVX2 and
+// no vectors at all, by ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA and MKL_ENABLE_INSTRUCTIONS): there the distance from fp32 counts.
+func roundsLikeTheGolden() bool {
+	return cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && os.Getenv("ATEN_CPU_CAPABILITY") == ""
 }
 
 func TestEvaluationLossMatchesHuggingFace(t *testing.T) {
