@@ -6,6 +6,7 @@ package torch
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -26,7 +27,7 @@ func controlGroups(root string) (groups []controlGroup) {
 		}
 		g := controlGroup{limit: "memory.max", usage: "memory.current", reclaimable: "inactive_file"}
 		mount := "sys/fs/cgroup"
-		if fields[1] == "memory" {
+		if slices.Contains(strings.Split(fields[1], ","), "memory") {
 			g = controlGroup{limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes", reclaimable: "total_inactive_file"}
 			mount = "sys/fs/cgroup/memory"
 		} else if fields[1] != "" {
@@ -43,8 +44,8 @@ func controlGroups(root string) (groups []controlGroup) {
 	return groups
 }
 
-// memory is what the group may still take and what it may have in all; ok is false where it has no limit. Files that were read and
-// can be dropped count as free, as they do in meminfo.
+// memory is what the group may still take and what it may have in all; ok is false where it has no limit. Files that were read
+// once and can be dropped count as free; what the kernel holds on to a little longer does not, though it could be.
 func (g controlGroup) memory() (free, limit int64, ok bool) {
 	limit, ok = number(filepath.Join(g.dir, g.limit)) // "max": none
 	used, told := number(filepath.Join(g.dir, g.usage))

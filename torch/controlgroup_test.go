@@ -30,7 +30,7 @@ func TestAContainersLimitIsFound(t *testing.T) {
 			"sys/fs/cgroup/memory.stat": "anon 500\ninactive_file 150\n"}, 450, 1000},
 		"a slice above": {map[string]string{"proc/self/cgroup": "0::/a.slice/b.scope\n", "sys/fs/cgroup/a.slice/memory.max": "900\n",
 			"sys/fs/cgroup/a.slice/memory.current": "100\n", "sys/fs/cgroup/a.slice/b.scope/memory.max": "max\n", "sys/fs/cgroup/a.slice/b.scope/memory.current": "90\n"}, 800, 900},
-		"the first version": {map[string]string{"proc/self/cgroup": "3:cpu,cpuacct:/x\n2:memory:/x\n", "sys/fs/cgroup/memory/x/memory.limit_in_bytes": "500\n",
+		"the first version": {map[string]string{"proc/self/cgroup": "3:cpu,cpuacct:/x\n2:hugetlb,memory:/x\n", "sys/fs/cgroup/memory/x/memory.limit_in_bytes": "500\n",
 			"sys/fs/cgroup/memory/x/memory.usage_in_bytes": "600\n", "sys/fs/cgroup/memory/x/memory.stat": "total_inactive_file 10\n"}, 0, 500},
 		"no limit":  {map[string]string{"proc/self/cgroup": "0::/x\n", "sys/fs/cgroup/x/memory.max": "max\n", "sys/fs/cgroup/x/memory.current": "5\n"}, 0, 0},
 		"no groups": {nil, 0, 0},

@@ -58,10 +58,13 @@ func (t *Tensor) Bytes() []byte {
 	return b
 }
 
-// WriteTo writes the elements, row-major and little-endian, through a buffer that stays in a core's cache, so that a large tensor is
+// WriteTo writes the elements, row-major and little-endian, through a small buffer, a CPU's in a core's cache, so that a large tensor is
 // never on the host twice.
 func (t *Tensor) WriteTo(w io.Writer) (written int64, err error) {
-	const piece = 1 << 15 // elements
+	piece := int64(1 << 15) // elements
+	if t.Device().Type != CPUType {
+		piece = 1 << 20 // each is a copy that is waited for
+	}
 	scope := OpenScope()
 	defer scope.Close()
 	flat := t.Detach().Reshape(-1)

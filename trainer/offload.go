@@ -29,7 +29,7 @@ func hostBytes(c gpt2.Config, precision torch.DType) int64 {
 func (r *run) checkHostMemory(o config.Offload, c gpt2.Config) error {
 	need := hostBytes(c, r.precision)
 	m, err := torch.MemoryStats(torch.CPU)
-	if offloads[o] == gpt2.NoOffload || err != nil || m.Free == 0 || need <= m.Free {
+	if offloads[o] == gpt2.NoOffload || err != nil || m.Total == 0 || need <= m.Free {
 		return nil
 	}
 	return fmt.Errorf("making the model: %w", &torch.Error{Kind: torch.OutOfMemory, Message: fmt.Sprintf("cpu_offload %s keeps %s in the host's memory, which has %s left",

@@ -96,13 +96,21 @@ func measure(o options) error {
 		if rows = append(rows, r); r.why == "" {
 			fmt.Fprintf(os.Stderr, "%s: one update on the CPU within %g GiB …\n", name, targets[i].limit)
 			r.run(ctx, o)
+			if r.failed == nil {
+				fmt.Fprintf(os.Stderr, "%s: counted %s GiB, loss %.4f\n", name, gib(r.counted.Peak), r.counted.Loss)
+			} else {
+				fmt.Fprintf(os.Stderr, "%s: %v\n", name, r.failed)
+			}
 		}
 		if ctx.Err() != nil {
-			return errors.New("interrupted")
+			break
 		}
 	}
 	text := markdown(rows, o)
 	fmt.Print(text)
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
 	if err := problems(rows); err != nil || o.write == "" {
 		return err
 	}

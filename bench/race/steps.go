@@ -79,6 +79,11 @@ func (b *bench) raceLane(c *testCase, l *lane) error {
 		l.Problem = err.Error()
 		return nil
 	}
+	if c.precision == "bf16" && c.alike.steps == nil {
+		if c.alike, err = b.runAlike(c); err != nil {
+			return fmt.Errorf("%v: %w", c, err)
+		}
+	}
 	is, err := compare(ours, theirs, p.bounds(c.precision))
 	if err == nil && len(l.Ours) == 0 {
 		err = b.compareAlike(c, p, theirs)
@@ -102,13 +107,11 @@ func (b *bench) compareAlike(c *testCase, p peer, theirs run) error {
 	if c.precision != "bf16" || p.compiled {
 		return nil
 	}
-	ours, err := b.runAlike(c)
-	if err != nil {
-		return err
-	}
+	ours := c.alike
 	modes := "ours with flash"
 	if p.alike != "" {
 		p.mode = p.alike
+		var err error
 		if theirs, err = b.timePeer(c, p); err != nil {
 			return fmt.Errorf("%s: %w", p.mode, err)
 		}

@@ -140,6 +140,6 @@ func (r *results) curveTable(s *strings.Builder) {
 		}
 	}
 	if len(lines) > 0 {
-		fmt.Fprintf(s, "\nThe line through the batches of %d: %s. What does not depend on the tokens is the update.\n", curveSequence, strings.Join(lines, "; "))
+		fmt.Fprintf(s, "\nThe line through the batches of %d: %s.\n", curveSequence, strings.Join(lines, "; "))
 	}
 }

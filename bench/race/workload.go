@@ -36,6 +36,7 @@ type testCase struct {
 	tokenizer string // a directory
 	settings  string // a file that all sides read
 	rows      string // the peers' tokens
+	alike     run    // ours as it rounds where the peers do, in bf16; no steps: not run yet
 }
 
 func (c *testCase) String() string { return c.name + " " + c.precision }

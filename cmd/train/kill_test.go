@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,12 @@ func TestKilledRunEndsLikeOneLeftAlone(t *testing.T) {
 	school := workplace(t)
 	mustTrain(t, school, "-config", "tiny.yaml", "-set", "hidden_size=24", "-set", "num_layers=3")
 	teacher := filepath.Join(school, "output", "final_model")
+	var inSave atomic.Int64
+	t.Cleanup(func() { // when all are done
+		if !t.Failed() && inSave.Load() == 0 {
+			t.Error("no run was killed in the middle of a save")
+		}
+	})
 	for name, settings := range killedTrainings {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -51,6 +58,7 @@ func TestKilledRunEndsLikeOneLeftAlone(t *testing.T) {
 			mustTrain(t, k.want, k.args...)
 			k.longest = time.Since(began) * 3 / 4 // so that most sessions are killed, and most get beyond a save
 			k.run(t)
+			inSave.Add(int64(k.inSave))
 		})
 	}
 }

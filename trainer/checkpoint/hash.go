@@ -64,6 +64,7 @@ type hashingWriter struct {
 	ctx   context.Context
 	w     vfs.File
 	piece []byte
+	err   error // the first, of which every later call reminds
 }
 
 func newHashingWriter(ctx context.Context, w vfs.File) *hashingWriter {
@@ -73,6 +74,9 @@ func newHashingWriter(ctx context.Context, w vfs.File) *hashingWriter {
 }
 
 func (h *hashingWriter) Write(b []byte) (written int, err error) {
+	if h.err != nil {
+		return 0, h.err
+	}
 	for written < len(b) {
 		n := min(len(b)-written, bufferSize-len(h.piece))
 		h.piece = append(h.piece, b[written:written+n]...)
@@ -88,14 +92,14 @@ func (h *hashingWriter) Write(b []byte) (written int, err error) {
 
 // flush writes the piece. Its way to the disk begins at once, so that the disk works meanwhile and Sync has less to wait for.
 func (h *hashingWriter) flush() error {
-	if len(h.piece) == 0 {
-		return nil
+	if h.err != nil || len(h.piece) == 0 {
+		return h.err
 	}
-	if err := h.ctx.Err(); err != nil {
-		return err
+	if h.err = h.ctx.Err(); h.err != nil {
+		return h.err
 	}
-	if _, err := h.w.Write(h.piece); err != nil {
-		return err
+	if _, h.err = h.w.Write(h.piece); h.err != nil {
+		return h.err
 	}
 	vfs.StartWriteback(h.w, h.size, int64(len(h.piece)))
 	capacity := cap(h.piece)

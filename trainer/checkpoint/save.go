@@ -178,13 +178,12 @@ func (s *Store) writeFile(ctx context.Context, dir string, f File) (sum Sum, err
 		}
 	}()
 	hashed := newHashingWriter(ctx, out)
-	err = f.Write(hashed)
-	if err == nil {
-		err = hashed.flush()
+	defer func() { sum = hashed.finish() }() // also where f.Write panics
+	if err := f.Write(hashed); err != nil {
+		return sum, err
 	}
-	sum = hashed.finish()
-	if err != nil {
-		return Sum{}, err
+	if err := hashed.flush(); err != nil {
+		return sum, err
 	}
 	return sum, out.Sync()
 }

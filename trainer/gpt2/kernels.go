@@ -8,11 +8,8 @@ import (
 	"frugal/torch"
 )
 
-// Choice is what a measurement found: the time that each way takes.
+// Choice is what a measurement found: the time of a layer's forward and backward pass in each way.
 type Choice struct{ Usual, Other time.Duration }
-
-// Worse says whether the other way is slower by a tenth.
-func (c Choice) Worse() bool { return c.Usual < c.Other*9/10 }
 
 // better says whether the other way is faster by a tenth: less can be chance, and would make two runs differ for nothing.
 func (c Choice) better() bool { return c.Other < c.Usual*9/10 }
@@ -46,7 +43,7 @@ func (m *Model) MeasureLibrary(tokens int) (torch.Library, Choice) {
 		}
 	}
 	var c Choice
-	torch.NoGrad(func() { c = Compare(pass(torch.OneDNN), pass(torch.BLAS)) })
+	torch.NoGrad(func() { c = measure(pass(torch.OneDNN), pass(torch.BLAS)) })
 	if c.better() {
 		return torch.BLAS, c
 	}
@@ -87,15 +84,15 @@ func (m *Model) MeasureAttention(rows, length int, precision torch.DType) (torch
 			torch.Backward([]*torch.Tensor{torch.SelfAttention(leaf(qkv), m.NumHeads, 0, kernel)}, []*torch.Tensor{gradient})
 		}
 	}
-	c := Compare(pass(torch.Flash), pass(torch.Composed))
+	c := measure(pass(torch.Flash), pass(torch.Composed))
 	if c.better() {
 		return torch.Composed, c
 	}
 	return torch.Flash, c
 }
 
-// Compare times two ways in turn, after one turn of each that does not count.
-func Compare(usual, other func()) (c Choice) {
+// measure times two ways in turn, after one turn of each that does not count.
+func measure(usual, other func()) (c Choice) {
 	for turn := range measuredTurns + 1 {
 		for _, way := range []struct {
 			run  func()
