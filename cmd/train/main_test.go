@@ -11,10 +11,12 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +32,8 @@ func TestMain(m *testing.M) {
 
 // Scripts begin with the few variables that testscript sets, so none of FRUGAL_* is among them.
 func TestScripts(t *testing.T) {
+	// Under nohup the programs would be started with SIGHUP ignored, and keep it so.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		Cmds:                scriptCommands,
