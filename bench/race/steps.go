@@ -121,7 +121,7 @@ func (b *bench) compareAlike(c *testCase, p peer, theirs run) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", modes, err)
 	}
-	b.say("%v: %s with %s: losses equal within %.0e, norms within %.0e", c, p.title, modes, is.loss, is.gradNorm)
+	b.say("%v: %s, rounding alike (%s): losses equal within %.0e, norms within %.0e", c, p.title, modes, is.loss, is.gradNorm)
 	return nil
 }
 
