@@ -179,6 +179,7 @@ func (r *run) buildModel() (err error) {
 	}
 	r.model = gpt2.NewOffloaded(m, r.device, offloads[c.CPUOffload])
 	r.onClose(r.model.Free)
+	r.model.HeadRows = int(headRows(c, m, int64(c.BatchSize)))
 	r.optimizer = newOptimizer(c, r.model)
 	r.onClose(r.optimizer.free)
 	r.lossSum = torch.Zeros(nil, torch.Float64, r.device).Detached()

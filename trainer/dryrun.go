@@ -86,6 +86,8 @@ func (r *run) timeStep() (seconds float64, err error) {
 	for range c.GradientAccumulationSteps {
 		w.Batches = append(w.Batches, b)
 	}
+	defer func(h *histograms) { r.histograms = h }(r.histograms)
+	r.histograms = nil // the plan has a line for them
 	torch.ResetPeakMemory(r.device)
 	for range 2 {
 		start := time.Now()

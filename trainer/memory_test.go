@@ -220,7 +220,21 @@ func TestSmallerMicroBatchesOutliveTheRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := losses(t, want), losses(t, o)
+	o.Config.MaxSteps, o.Config.BatchSize, o.Config.GradientAccumulationSteps = 7, 1, 4 // somebody divides the batch otherwise
+	err = torch.Call(thread, func() error {
+		r := newRun(o)
+		defer r.close()
+		r.beforeUpdate = func(r *run) {
+			if r.done.MicroBatchRows != 0 {
+				t.Errorf("micro-batches of %d rows after batch_size was changed, want as it says", r.done.MicroBatchRows)
+			}
+		}
+		return r.run(context.Background())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := losses(t, want), losses(t, o)[:6]
 	if len(a) != 6 || len(b) != 6 {
 		t.Fatalf("%d and %d losses", len(a), len(b))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"frugal/torch"
 	"frugal/trainer/config"
+	"frugal/trainer/data"
 	"frugal/trainer/gpt2"
 	"frugal/trainer/monitor"
 )
@@ -152,6 +153,25 @@ func TestThePeakIsToldByKind(t *testing.T) {
 	}
 }
 
+// Logits of a full batch that are cut into two chunks: those of a smaller one would fit one that is larger.
+func TestASmallerBatchTakesNoMoreThanAFullOne(t *testing.T) {
+	c := planCase{precision: "fp32", attention: "flash", rows: 3, length: 256, hidden: 16, layers: 1, heads: 1, vocab: 50257, accumulation: 1, offload: "false"}
+	inRun(t, smallRun(t, t.TempDir(), c.settings()...), func(r *run) {
+		full := min(r.model.ChunkRows(), int64(c.rows*c.length))
+		if alone := gpt2.EvenRows(2*256, r.model.Config.ChunkRows()); full >= alone {
+			t.Fatalf("chunks of %d rows and of %d: there is nothing to see", full, alone)
+		}
+		b := fullBatch(2, c.length, c.vocab)
+		torch.ResetPeakMemory(r.device)
+		if err := r.step(&data.Window{Batches: []data.Batch{b}, Targets: b.Targets}); err != nil {
+			t.Fatal(err)
+		}
+		if most := r.stepShape().plan().sum(); r.peakMemory() > most {
+			t.Errorf("%d bytes with two rows, planned %d with three", r.peakMemory(), most)
+		}
+	})
+}
+
 func checkPlan(t *testing.T, r *run) {
 	if err := r.chooseKernels(); err != nil {
 		t.Fatal(err)
@@ -188,7 +208,7 @@ func presetPlan(t *testing.T, preset string) (parameters int64, p memoryPlan) {
 	m := gpt2.Config{VocabSize: 50257, HiddenSize: c.HiddenSize, NumLayers: c.NumLayers, NumHeads: c.NumHeads, IntermediateSize: c.IntermediateSize,
 		MaxPositionEmbeddings: c.MaxPositionEmbeddings}
 	s := stepShape{model: m, rows: int64(c.BatchSize), length: int64(c.MaxPositionEmbeddings), precision: torch.BFloat16,
-		checkpointing: c.GradientCheckpointing, chunkRows: m.ChunkRows()}
+		checkpointing: c.GradientCheckpointing, chunkRows: headRows(c, m, int64(c.BatchSize))}
 	return m.NumParameters(), s.plan()
 }
 

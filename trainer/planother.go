@@ -25,7 +25,7 @@ func (s stepShape) loss(l *ledger) {
 	s.withoutGradients(l, partActivations)
 	statistics, _ := s.norm(l, partHead)
 	l.free(statistics)
-	chunk := gpt2.ChunkSize(s.tokens(), s.chunkRows)
+	chunk := min(s.tokens(), s.chunkRows)
 	l.take(partHead, s.width()*chunk*int64(s.model.VocabSize))
 	s.entropy(l, chunk)
 }

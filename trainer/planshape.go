@@ -52,8 +52,13 @@ func (r *run) shapeOf(rows int64, atOnce int) stepShape {
 	return s
 }
 
+// headRows is how many rows of logits are made at once, of micro-batches of so many rows and of smaller ones.
+func headRows(c *config.TrainingConfig, m gpt2.Config, rows int64) int64 {
+	return gpt2.EvenRows(rows*int64(c.MaxPositionEmbeddings), m.ChunkRows())
+}
+
 // shapeOf is that of a student's step on a CPU by flash.
 func shapeOf(c *config.TrainingConfig, m gpt2.Config, rows int64, precision torch.DType) stepShape {
 	return stepShape{model: m, rows: rows, length: int64(c.MaxPositionEmbeddings), precision: precision, offload: offloads[c.CPUOffload],
-		checkpointing: c.GradientCheckpointing, chunkRows: m.ChunkRows()}
+		checkpointing: c.GradientCheckpointing, chunkRows: headRows(c, m, rows)}
 }

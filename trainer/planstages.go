@@ -2,8 +2,6 @@ package trainer
 
 // The memory of a block's two passes and of the head's, in the order in which trainer/gpt2 and torch/layers.cc take and release it.
 
-import "frugal/trainer/gpt2"
-
 // keptOfBlock is what a block's backward pass needs of the forward one.
 type keptOfBlock struct {
 	norm1, rows1, qkv, scores, scoresMask, sums, y, mask1 loan // attention
@@ -233,7 +231,7 @@ func (s stepShape) head(l *ledger) (gradient loan) {
 	C, V := int64(s.model.HiddenSize), int64(s.model.VocabSize)
 	statistics, y := s.norm(l, partHead)
 	drows := l.take(partHead, s.width()*s.tokens()*C)
-	rows := gpt2.ChunkSize(s.tokens(), s.chunkRows)
+	rows := min(s.tokens(), s.chunkRows)
 	logits := l.take(partHead, s.width()*rows*V)
 	if s.teacher != nil || s.topK > 0 {
 		logits = s.guided(l, logits, rows)

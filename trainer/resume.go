@@ -64,7 +64,30 @@ func (r *run) savedProgress() (done progress) {
 	if text, err := readFile(r.from, "training_state.json"); err != nil || json.Unmarshal(text, &done) != nil {
 		return progress{}
 	}
+	r.divideAnew(&done)
 	return done
+}
+
+// divideAnew forgets that memory ran out before the checkpoint where somebody has divided the batch otherwise since. A budget's choice
+// is not somebody's: it keeps below what did not fit.
+func (r *run) divideAnew(done *progress) {
+	var was struct {
+		BatchSize int `json:"batch_size"`
+	}
+	if done.MicroBatchRows == 0 || r.budget > 0 || r.from == nil {
+		return
+	}
+	if text, err := readFile(r.from, "training_config.json"); err == nil && json.Unmarshal(text, &was) == nil && was.BatchSize != r.config.BatchSize {
+		done.MicroBatchRows = 0
+	}
+}
+
+// sayMicroBatches says at a resume that memory ran out before.
+func (r *run) sayMicroBatches() {
+	if rows := r.done.MicroBatchRows; rows > 0 && rows < r.config.BatchSize {
+		r.infof("resume: memory ran out before the checkpoint: at most %d of the %d rows of a micro-batch are computed at once, as they were then; another batch_size "+
+			"(with gradient_accumulation_steps for the same effective batch) is tried as it is", rows, r.config.BatchSize)
+	}
 }
 
 // resume checks that the checkpoint is of this training, then takes its state.
@@ -89,6 +112,7 @@ func (r *run) resume(c *checkpoint.Checkpoint) error {
 	r.id, r.saved = c.Manifest.RunID, c.Dir
 	r.infof("resume: going on from %s, step %s", c.Dir, monitor.FormatCount(r.done.Step))
 	r.sayChanges(c)
+	r.sayMicroBatches()
 	return nil
 }
 

@@ -200,6 +200,7 @@ func (r *run) restore(c *checkpoint.Checkpoint) (err error) {
 	if err := json.Unmarshal(text, &r.done); err != nil {
 		return fmt.Errorf("checkpoint %s: training_state.json: %w", c.Dir, err)
 	}
+	r.divideAnew(&r.done)
 	if r.done.Step != c.Step {
 		return fmt.Errorf("checkpoint %s: training_state.json is of step %d", c.Dir, r.done.Step)
 	}

@@ -17,7 +17,8 @@ import (
 )
 
 // buildHistograms prepares histograms, where there is something that shows them.
-func (r *run) buildHistograms() error {
+func (r *run) buildHistograms() (err error) {
+	defer protect("making the histograms", &err)
 	if r.showsHistograms() {
 		r.histograms = newHistograms(r.model.Parameters(), r.model.Home())
 		r.onClose(r.histograms.free)

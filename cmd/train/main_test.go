@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 // Whatever does not fit is exit code 3, with what there is to change: a step has come down to one row by then.
 func TestOutOfMemorySaysWhatNeedsLess(t *testing.T) {
 	for doing, want := range map[string]string{
-		"step 7":           "one row at a time does not fit; gradient_checkpointing: true, cpu_offload, a shorter max_position_embeddings or a smaller model needs less",
+		"step 7":           "one row at a time does not fit; a smaller model or a shorter max_position_embeddings needs less, and so do gradient_checkpointing: true and, on a card, cpu_offload where they are not set yet",
 		"making the model": "a smaller hidden_size, num_layers or vocabulary needs less, and so does cpu_offload where the device is a card",
 	} {
 		var stderr strings.Builder
@@ -213,8 +213,8 @@ func checkFinite(path string) error {
 func TestWhatNeedsLessMemory(t *testing.T) {
 	for doing, want := range map[string]string{
 		"making the model":     "a smaller hidden_size",
-		"step 7":               "one row at a time does not fit; gradient_checkpointing",
-		"evaluation":           "one row at a time does not fit; cpu_offload",
+		"step 7":               "one row at a time does not fit; a smaller model or a shorter max_position_embeddings needs less, and so do gradient_checkpointing",
+		"evaluation":           "one row at a time does not fit; a smaller model or a shorter max_position_embeddings needs less, and so does, on a card, cpu_offload",
 		"asking the teacher":   "a smaller batch_size",
 		"checking the weights": "a smaller batch_size",
 	} {

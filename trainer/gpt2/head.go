@@ -23,8 +23,12 @@ func (m *Model) ChunkRows() int64 {
 // ChunkRows is what a model chooses by its vocabulary.
 func (c Config) ChunkRows() int64 { return max(minChunkRows, chunkElements/int64(c.VocabSize)) }
 
-// ChunkSize is the rows of a chunk of a batch of n.
-func ChunkSize(n, chunkRows int64) int64 { return evenly(n, chunkRows) }
+// EvenRows is the HeadRows, no more than most, that cut a batch of n rows with the least left over for the last chunk. It is for the
+// largest batch: a smaller one that was cut evenly by itself could have larger chunks, and take more memory.
+func EvenRows(n, most int64) int64 {
+	chunks := max(1, (n+most-1)/most)
+	return (n + chunks - 1) / chunks
+}
 
 // headLoss adds the sum of losses of x [B, T, C] against targets [B, T] to p.LossSum. With p.Weight it also adds the
 // gradients of Weight·sum to lnF's and wte's, and returns that of x.
@@ -50,7 +54,7 @@ func (m *Model) headLoss(x, targets *torch.Tensor, p Pass) *torch.Tensor {
 			dy = h.gradient.Reshape(y.Shape()...)
 		}
 		n := rows.Shape()[0]
-		size := evenly(n, m.ChunkRows())
+		size := m.ChunkRows()
 		for start := int64(0); start < n; start += size {
 			h.chunk(start, min(size, n-start))
 		}
@@ -63,12 +67,6 @@ func (m *Model) headLoss(x, targets *torch.Tensor, p Pass) *torch.Tensor {
 	arrived := x.Grad()
 	scope.Keep(arrived)
 	return arrived
-}
-
-// evenly is the size of chunks of at most most that n is cut into with the least left over for the last.
-func evenly(n, most int64) int64 {
-	chunks := max(1, (n+most-1)/most)
-	return (n + chunks - 1) / chunks
 }
 
 // Guide is a second loss on the logits, such as what a teacher says of them. The objective is TaskWeight times the cross entropy
