@@ -60,7 +60,23 @@ func main() {
 	}
 }
 
+// check says what of the command line cannot be, before anything is built.
+func (b *bench) check() error {
+	switch {
+	case flag.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	case b.rounds < 1 || b.threads < 1 || b.taught < 1 || b.dropped < 0 || b.steps <= b.dropped:
+		return fmt.Errorf("want at least one round, one thread, one update of the teacher, and more steps (%d) than are dropped (%d)", b.steps, b.dropped)
+	case b.precision != "fp32" && b.precision != "bf16":
+		return fmt.Errorf("-precision: no precision %q: want fp32 or bf16", b.precision)
+	}
+	return nil
+}
+
 func (b *bench) run() (err error) {
+	if err := b.check(); err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if b.folder, err = os.MkdirTemp("", "bench-distill-"); err != nil {

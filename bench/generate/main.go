@@ -53,6 +53,12 @@ func main() {
 }
 
 func (b *bench) run() error {
+	switch {
+	case flag.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	case b.rounds < 1 || b.threads < 1 || b.tokens < 1:
+		return fmt.Errorf("want at least one round (%d), one thread (%d) and one token (%d)", b.rounds, b.threads, b.tokens)
+	}
 	if _, err := os.Stat(script); err != nil {
 		return fmt.Errorf("run it at the project's root: %w", err)
 	}

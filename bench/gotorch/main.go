@@ -44,13 +44,17 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) > 2 {
+		fmt.Fprintf(os.Stderr, "bench/gotorch: unexpected argument %q\n", os.Args[2])
+		os.Exit(2)
+	}
 	for _, m := range measurements {
 		if m.name == os.Args[1] {
 			m.run()
 			return
 		}
 	}
-	fmt.Fprintf(os.Stderr, "gotorch: no measurement %q\n", os.Args[1])
+	fmt.Fprintf(os.Stderr, "bench/gotorch: no measurement %q\n", os.Args[1])
 	os.Exit(2)
 }
 

@@ -81,6 +81,9 @@ func measure(o options) error {
 	if o.accumulation < 1 {
 		return errors.New("-accumulation: want at least one micro-batch")
 	}
+	if o.threads < 0 {
+		return errors.New("-threads: want at least 0")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var rows []*row

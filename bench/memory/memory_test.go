@@ -49,6 +49,18 @@ func planned(t *testing.T, of target) *row {
 	return r
 }
 
+func TestWhatCannotBeMeasuredIsRefused(t *testing.T) {
+	for want, o := range map[string]options{
+		"-sizes":        {sizes: "124", accumulation: 1},
+		"-accumulation": {sizes: "none"},
+		"-threads":      {sizes: "none", accumulation: 1, threads: -1},
+	} {
+		if err := measure(o); err == nil || !strings.HasPrefix(err.Error(), want+":") {
+			t.Errorf("error %v, want one about %s", err, want)
+		}
+	}
+}
+
 func TestSettingsOfARunAgreeWithThemselves(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "settings.json")
 	if err := writeSettings(load(t, "124m"), t.TempDir(), file, options{accumulation: 2, threads: 1}); err != nil {

@@ -57,7 +57,21 @@ func main() {
 	}
 }
 
+// check says what of the command line cannot be, before anything is built.
+func check(rounds, steps, threads int) error {
+	switch {
+	case flag.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	case rounds < 1 || steps < 1 || threads < 0:
+		return fmt.Errorf("want at least one round (%d), one step (%d) and no negative number of threads (%d)", rounds, steps, threads)
+	}
+	return nil
+}
+
 func run(rounds, steps, threads int) error {
+	if err := check(rounds, steps, threads); err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	folder, err := os.MkdirTemp("", "bench-monitoring-")

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -79,6 +80,8 @@ func race(o options) error {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
 	case o.rounds < 1 || o.threads < 1 || o.dropped < 0 || o.steps <= o.dropped || o.retries < 0:
 		return fmt.Errorf("want at least one round, one thread, and more steps (%d) than are dropped (%d)", o.steps, o.dropped)
+	case !(o.drift >= 0) || math.IsInf(o.drift, 0):
+		return fmt.Errorf("-drift: %g is no learning rate", o.drift)
 	}
 	if o.from != "" {
 		r, err := readResults(o.from)

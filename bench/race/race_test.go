@@ -113,6 +113,25 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// Were it not refused, peers that do not exist would end the race before anything is installed.
+func TestWhatCannotBeRacedIsRefused(t *testing.T) {
+	for want, change := range map[string]func(*options){
+		"want at least one round": func(o *options) { o.rounds = 0 },
+		"one thread":              func(o *options) { o.threads = 0 },
+		"more steps (4)":          func(o *options) { o.steps = 4 },
+		"than are dropped (-1)":   func(o *options) { o.dropped = -1 },
+		"-drift: -1 is no":        func(o *options) { o.drift = -1 },
+		"-drift: NaN is no":       func(o *options) { o.drift = math.NaN() },
+		"-drift: +Inf is no":      func(o *options) { o.drift = math.Inf(1) },
+	} {
+		o := options{rounds: 1, steps: 12, dropped: 4, threads: 1, parts: "steps", peers: "none"}
+		change(&o)
+		if err := race(o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
+
 func TestReadEventsTakesOneEventOnly(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "metrics.jsonl")
 	lines := `{"event":"run","step":0,"loss":"none"}

@@ -95,6 +95,9 @@ func (b *bench) output(c *exec.Cmd) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
 	if err := c.Run(); err != nil {
+		if c.Process == nil { // the error names what did not start
+			return nil, err
+		}
 		err = fmt.Errorf("%s: %w", filepath.Base(c.Path), cmp.Or(b.ctx.Err(), err))
 		if complaint := strings.TrimSpace(stderr.String()); complaint != "" {
 			err = fmt.Errorf("%w: %s", err, complaint[strings.LastIndex(complaint, "\n")+1:])

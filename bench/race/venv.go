@@ -30,7 +30,7 @@ print(json.dumps(found))
 func (b *bench) findPeers() (versions string, err error) {
 	found, err := b.askVersions(b.python)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("-python: %w", err)
 	}
 	if missing := missingFrom(found); len(missing) > 0 {
 		if found, err = b.useVenv(missing); err != nil {

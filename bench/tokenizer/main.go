@@ -14,6 +14,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,13 +27,17 @@ import (
 )
 
 func main() {
+	flag.Parse()
 	if err := serve(); err != nil {
-		fmt.Fprintln(os.Stderr, "tokenizer:", err)
+		fmt.Fprintln(os.Stderr, "bench/tokenizer:", err)
 		os.Exit(1)
 	}
 }
 
 func serve() error {
+	if flag.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q: commands are read from the input", flag.Arg(0))
+	}
 	b := &bench{}
 	answers := json.NewEncoder(os.Stdout)
 	lines := bufio.NewScanner(os.Stdin)

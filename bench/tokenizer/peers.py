@@ -22,8 +22,11 @@ import time
 
 os.environ["RAYON_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-import tiktoken  # noqa: E402
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
+try:
+    import tiktoken
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+except ModuleNotFoundError as e:
+    sys.exit(f"{sys.executable} has no module {e.name}: python3 -m pip install tokenizers==0.23.3 tiktoken==0.14.0")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 END = "<|endoftext|>"
@@ -147,6 +150,8 @@ def main():
     arguments.add_argument("--limit", type=float, default=8, help="MB of text from each PATH (8)")
     arguments.add_argument("--no-training", action="store_true")
     o = arguments.parse_args()
+    if o.rounds < 1:
+        arguments.error("--rounds: want at least one")
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         ours = Ours(folder)
