@@ -150,3 +150,12 @@ func BenchmarkHistograms(b *testing.B) {
 		})
 	}
 }
+
+func TestTooLittleMemoryForHistogramsIsAnError(t *testing.T) {
+	inRun(t, smallRun(t, t.TempDir(), "monitoring.tensorboard=true", "monitoring.histogram_steps=1"), func(r *run) {
+		torch.FailAllocation(1)
+		if err := r.buildHistograms(); !outOfMemory(err) {
+			t.Errorf("error %v, want one of memory", err)
+		}
+	})
+}

@@ -3,10 +3,12 @@ package trainer
 // Running out of memory: a step is repeated with smaller micro-batches, and nothing else changes.
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"frugal/torch"
@@ -206,7 +208,8 @@ func TestSmallerMicroBatchesOutliveTheRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Config.MaxSteps = 6
+	var log bytes.Buffer
+	o.Config.MaxSteps, o.Stderr = 6, &log
 	err = torch.Call(thread, func() error {
 		r := newRun(o)
 		defer r.close()
@@ -219,6 +222,9 @@ func TestSmallerMicroBatchesOutliveTheRun(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if said := "memory ran out before the checkpoint: at most 2 of the 4 rows"; !strings.Contains(log.String(), said) {
+		t.Errorf("the resume does not say %q:\n%s", said, log.String())
 	}
 	o.Config.MaxSteps, o.Config.BatchSize, o.Config.GradientAccumulationSteps = 7, 1, 4 // somebody divides the batch otherwise
 	err = torch.Call(thread, func() error {
@@ -234,9 +240,9 @@ func TestSmallerMicroBatchesOutliveTheRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := losses(t, want), losses(t, o)[:6]
-	if len(a) != 6 || len(b) != 6 {
-		t.Fatalf("%d and %d losses", len(a), len(b))
+	a, b := losses(t, want), losses(t, o)
+	if len(a) != 6 || len(b) != 7 {
+		t.Fatalf("%d and %d losses, want 6 and 7", len(a), len(b))
 	}
 	for i := range a {
 		if d := math.Abs(a[i]/b[i] - 1); !(d < 1e-6) {

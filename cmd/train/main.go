@@ -151,8 +151,7 @@ func needsLess(err error) string {
 		return "a smaller hidden_size, num_layers or vocabulary needs less, and so does cpu_offload where the device is a card"
 	case strings.HasPrefix(text, "step "): // it has been tried with a row at a time
 		return "one row at a time does not fit; a smaller model or a shorter max_position_embeddings needs less, and so do gradient_checkpointing: true and, on a card, cpu_offload where they are not set yet"
-	}
-	if strings.HasPrefix(err.Error(), "evaluation") { // so has that
+	case strings.HasPrefix(text, "evaluation"): // so has that
 		return "one row at a time does not fit; a smaller model or a shorter max_position_embeddings needs less, and so does, on a card, cpu_offload where it is not set yet"
 	}
 	return "a smaller batch_size (with more gradient_accumulation_steps), gradient_checkpointing: true or a shorter max_position_embeddings needs less"
