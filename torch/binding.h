@@ -155,6 +155,36 @@ typedef struct {
 } ft_card;
 const char* ft_card_open(int8_t index, void** card, char** why);
 const char* ft_card_read(void* card, ft_card* out);
+const char* ft_card_bus_id(int8_t index, char** id, char** why);
+
+// dist.cc: a store of c10d's (listening: the file descriptor of a socket to serve it on; -1: another process does), a group, a collective
+const char* ft_store_new(const char* host, int port, int listening, int64_t timeout_ms, void** out);
+const char* ft_store_prefix(void* s, const char* prefix, void** out);
+const char* ft_store_free(void* s);
+const char* ft_store_set(void* s, const char* key, const char* value, size_t n);
+const char* ft_store_get(void* s, const char* key, int64_t timeout_ms, char** value, size_t* n);  // value: for free
+const char* ft_store_add(void* s, const char* key, int64_t by, int64_t* out);
+const char* ft_store_check(void* s, const char* key, int* out);
+const char* ft_group_gloo(void* s, int rank, int size, const char* address, int64_t timeout_ms, void** out);
+const char* ft_group_free(void* g);
+const char* ft_group_all_reduce(void* g, ft_tensor t, void** out);
+const char* ft_group_broadcast(void* g, ft_tensor t, int root, void** out);
+const char* ft_group_send(void* g, ft_tensor t, int to, void** out);
+const char* ft_group_receive(void* g, ft_tensor t, int from, void** out);
+const char* ft_work_wait(void* w, int64_t timeout_ms, int* done);
+const char* ft_work_free(void* w);
+
+// nccl.cc: a group of NCCL's, which is left in order (it waits for what is under way) or aborted. The sizes of c10d's ProcessGroupNCCL and
+// of its Options, in bytes; a mutex is larger on aarch64.
+#if defined(__aarch64__)
+enum { ft_nccl_group_bytes = 1168, ft_nccl_options_bytes = 248 };
+#else
+enum { ft_nccl_group_bytes = 1112, ft_nccl_options_bytes = 248 };
+#endif
+const char* ft_nccl_open(void);
+const char* ft_group_nccl(void* s, int rank, int size, ft_device device, int64_t timeout_ms, void** out);
+const char* ft_group_shutdown(void* g);
+const char* ft_group_abort(void* g);
 
 #ifdef __cplusplus
 }

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "ledger.h"
+#include "library.h"
 
 using namespace ft;
 
@@ -33,8 +34,18 @@ std::string driver_problem() {
   return n > 0 ? "" : "the NVIDIA driver sees no card";
 }
 
-// Opens libtorch_cuda.so in the directory that libtorch_cpu.so was loaded from.
-std::string library_problem() {
+bool on_cpu(ft_device d) { return static_cast<c10::DeviceType>(d.type) == c10::DeviceType::CPU; }
+
+// The caching allocator knows no card before the device type is initialised, which only the first tensor would do.
+c10::DeviceAllocator* allocator(ft_device d) {
+  auto type = static_cast<c10::DeviceType>(d.type);
+  at::globalContext().lazyInitDevice(type);
+  return c10::getDeviceAllocator(type);
+}
+
+}  // namespace
+
+std::string ft::open_cuda_library() {
   Dl_info info;
   if (dladdr(reinterpret_cast<void*>(&at::get_num_threads), &info) == 0) return "libtorch_cpu.so cannot be located";
   std::string path(info.dli_fname);
@@ -48,20 +59,9 @@ std::string library_problem() {
   return "";
 }
 
-bool on_cpu(ft_device d) { return static_cast<c10::DeviceType>(d.type) == c10::DeviceType::CPU; }
-
-// The caching allocator knows no card before the device type is initialised, which only the first tensor would do.
-c10::DeviceAllocator* allocator(ft_device d) {
-  auto type = static_cast<c10::DeviceType>(d.type);
-  at::globalContext().lazyInitDevice(type);
-  return c10::getDeviceAllocator(type);
-}
-
-}  // namespace
-
 // Must come before any other device query: at::hasCUDA caches its answer. *why is malloc'd, empty when CUDA is there.
 const char* ft_load_cuda(char** why) {
-  FT_GUARD(std::string problem = driver_problem(); if (problem.empty()) problem = library_problem();
+  FT_GUARD(std::string problem = driver_problem(); if (problem.empty()) problem = open_cuda_library();
            if (problem.empty() && !at::hasCUDA()) problem = "libtorch_cuda.so loaded, but registered no CUDA support";
            *why = strdup(problem.c_str()); TORCH_CHECK(*why != nullptr, "not enough memory"))
 }

@@ -69,8 +69,8 @@ func asError(text *C.char) *Error {
 var advice = []string{"\nException raised from", "\nCUDA kernel errors might be asynchronously", "\nSearch for `", "\nFor debugging consider passing",
 	"\nCompile with `", " If reserved but unallocated memory is large"}
 
-// place begins libtorch's message of too little memory for a tensor: where in its source that was found.
-var place = regexp.MustCompile(`^\[enforce fail at [^\]]*\] \S+ == \S+ (DefaultCPUAllocator: )?`)
+// place begins libtorch's message of too little memory for a tensor, Gloo's messages and NCCL's: where in their source that was found.
+var place = regexp.MustCompile(`^(\[(enforce fail at [^\]]*\] \S+ == \S+ (DefaultCPUAllocator: )?|\S+\.\w+:\d+\] )|NCCL error in: \S+:\d+, )`)
 
 // oneLine keeps a message on one line and drops the advice.
 func oneLine(s string) string {

@@ -102,4 +102,8 @@ const char* ft_card_open(int8_t index, void** card, char** why) {
   FT_GUARD(*why = strdup(open_card(index, card).c_str()))
 }
 
+const char* ft_card_bus_id(int8_t index, char** id, char** why) {
+  FT_GUARD(char text[64] = ""; *why = strdup(bus_id(index, text, sizeof text).c_str()); *id = strdup(text))
+}
+
 const char* ft_card_read(void* card, ft_card* out) { FT_GUARD(read_card(card, out)) }

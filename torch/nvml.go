@@ -24,6 +24,23 @@ type CardStats struct {
 	MemoryUsed  int64 // bytes
 }
 
+// BusID is where a card sits in its machine, as CUDA writes it: 0000:3b:00.0.
+func BusID(d Device) (string, error) {
+	if d.Type != CUDAType {
+		return "", errors.New(d.String() + " is no card")
+	}
+	var id, why *C.char
+	if e := asError(C.ft_card_bus_id(C.int8_t(d.Index), &id, &why)); e != nil {
+		return "", e
+	}
+	defer C.free(unsafe.Pointer(id))
+	defer C.free(unsafe.Pointer(why))
+	if text := C.GoString(why); text != "" {
+		return "", errors.New(text)
+	}
+	return C.GoString(id), nil
+}
+
 // OpenCard finds the card of a CUDA device. An error where there is no driver, or none that tells.
 func OpenCard(d Device) (*Card, error) {
 	if d.Type != CUDAType {

@@ -1,0 +1,6 @@
+#pragma once
+#include <chrono>
+
+namespace gloo {
+constexpr std::chrono::milliseconds kNoTimeout = std::chrono::milliseconds(-1);
+}
