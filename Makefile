@@ -12,7 +12,7 @@ PURE   = $(filter-out $(NATIVE),$(shell CGO_ENABLED=1 go list ./...))
 # Of these the program's own. The others are tests of shell scripts and of texts, and drawings: nothing there runs beside anything else.
 RACED  = $(filter frugal/trainer% frugal/cmd%,$(PURE))
 
-.PHONY: help demo build test pure race lint native collector bench compiler libtorch clean
+.PHONY: help demo build test pure race lint native collector test-net bench compiler libtorch clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -47,6 +47,10 @@ native: libtorch ## tests of what stands on libtorch
 # A collector that never rests finds what is freed while C++ still works on it, and cgocheck finds Go pointers kept by C.
 collector: libtorch ## the tests of torch and trainer again, shorter, under a busy collector
 	GODEBUG=cgocheck=1 GOGC=1 go test -count=1 -short $(filter frugal/torch% frugal/trainer%,$(NATIVE))
+
+# It needs root and ip (iproute2). TIMES=10 has each accident happen ten times.
+test-net: libtorch ## processes on several hosts (network namespaces) whose links are cut, lossy, reset, slow
+	FRUGAL_TEST_NET=$(or $(TIMES),1) go test -count=1 -timeout 3h -v ./trainer/internal/nettest
 
 # The peers are Python's: where PYTHON lacks them, they are installed into a virtual environment, .cache/race-venv. bench/README.md explains the
 # figures. RACE='-rounds 1 -models 6x384-v8192-t256', for example, makes it shorter: all of it takes some hours.
