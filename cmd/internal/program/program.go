@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Debug says whether FRUGAL_DEBUG asks for stacks.
@@ -56,7 +57,9 @@ func Version() string {
 }
 
 // WatchSignals hands on the first of SIGHUP, SIGINT and SIGTERM and cancels ctx: the program is to end in its own time. On a
-// second one it calls last and ends the process with 128 and the signal's number.
+// second one it calls last and ends the process with 128 and the signal's number. SIGUSR1, which the kernel sends when who started this
+// process is gone (launch.Local), is a SIGTERM; but it comes once for each of its threads that dies, so a second one is none. Nor is one
+// that comes with the first: timeout(1) sends its own to a program and then to the program's process group.
 func WatchSignals(last func(second syscall.Signal)) (ctx context.Context, first <-chan os.Signal) {
 	ctx, cancel := context.WithCancel(context.Background())
 	arrived, handed := make(chan os.Signal, 2), make(chan os.Signal, 1)
@@ -65,10 +68,29 @@ func WatchSignals(last func(second syscall.Signal)) (ctx context.Context, first 
 			signal.Notify(arrived, s)
 		}
 	}
+	orphaned := make(chan os.Signal, 1)
+	signal.Notify(orphaned, syscall.SIGUSR1)
 	go func() {
-		handed <- <-arrived
+		again := orphaned
+		var one os.Signal = syscall.SIGTERM
+		select {
+		case one = <-arrived:
+		case <-orphaned:
+			again = nil
+		}
+		handed <- one
 		cancel()
-		second := (<-arrived).(syscall.Signal)
+		together := time.Now().Add(100 * time.Millisecond)
+		var two os.Signal = syscall.SIGTERM
+		for waiting := true; waiting; {
+			select {
+			case two = <-arrived:
+				waiting = two == one && time.Now().Before(together)
+			case <-again:
+				waiting = false
+			}
+		}
+		second := two.(syscall.Signal)
 		last(second)
 		os.Exit(128 + int(second))
 	}()
