@@ -35,7 +35,15 @@ func (r *run) build(ctx context.Context, find func() (*checkpoint.Checkpoint, er
 	}
 	for _, part := range []func() error{
 		r.buildDevice,
-		func() (err error) { r.from, err = find(); return err },
+		r.joinCards,
+		func() (err error) {
+			if r.leads() {
+				r.from, err = find()
+			}
+			return err
+		},
+		r.shareCheckpoint,
+		r.keepEffectiveBatch,
 		r.buildPrecision,
 		r.takeArchitecture,
 		func() error { return r.buildTokenizer(ctx) },
@@ -45,6 +53,7 @@ func (r *run) build(ctx context.Context, find func() (*checkpoint.Checkpoint, er
 		r.findTeacherLast,
 		r.lookForTeacherCache,
 		r.fitMemory,
+		r.shareFit,
 		r.saySteps,
 		func() error { return r.buildCurriculum(ctx) },
 		func() error { return r.buildTeacher(ctx.Err) },
@@ -72,16 +81,16 @@ func (r *run) problem(key, value, message string) error {
 // takeArchitecture lets init_from's config.json decide the architecture. A run that goes on needs nothing else from there, and
 // where the directory is gone the checkpoint's own config.json and tokenizer.json say the same.
 func (r *run) takeArchitecture() error {
-	r.source = r.config.InitFrom
+	r.source, r.sourceFS = r.config.InitFrom, r.fs
 	if r.source == "" {
 		return nil
 	}
 	if _, err := r.fs.Stat(r.source); errors.Is(err, fs.ErrNotExist) && r.from != nil {
 		r.infof("init_from: %s is gone; architecture and tokenizer are the checkpoint's", r.source)
-		r.source = r.from.Dir
+		r.source, r.sourceFS = r.from.Dir, r.from.FS()
 	}
 	path := filepath.Join(r.source, "config.json")
-	text, err := vfs.ReadFile(r.fs, path)
+	text, err := vfs.ReadFile(r.sourceFS, path)
 	if err != nil {
 		return r.problem("init_from", r.source, "want a Hugging Face GPT-2 directory: "+err.Error())
 	}
@@ -100,7 +109,7 @@ func (r *run) buildData(ctx context.Context) (err error) {
 	o := data.Options{
 		FS: r.fs, Train: c.Data.Train, Eval: c.Data.Eval, Embedded: embedded, EvalFraction: c.Data.EvalFraction, TextField: c.Data.TextField,
 		Packing: c.Data.Packing, CacheDir: r.cacheDir(), Encoder: r.tokenizer, EndToken: end, VocabSize: c.VocabSize,
-		Positions: c.MaxPositionEmbeddings, BatchSize: c.BatchSize, Accumulation: c.GradientAccumulationSteps, Seed: c.Seed,
+		Positions: c.MaxPositionEmbeddings, BatchSize: c.BatchSize, Accumulation: c.GradientAccumulationSteps * r.processes(), Seed: c.Seed,
 		Workers: runtime.NumCPU(), Log: r.dataLog, Progress: r.progressBar.Report,
 	}
 	r.stageOptions(ctx, &o)
@@ -146,9 +155,12 @@ func (r *run) saySteps() error {
 	if c.MaxSteps == 0 {
 		how = fmt.Sprintf("%d epochs", c.NumEpochs)
 	}
-	r.infof("steps: %s (%s); an epoch is %s steps; an update sees %d rows (batch_size %d × gradient_accumulation_steps %d), up to %s tokens",
-		n(r.totalSteps), how, n(int64(r.data.WindowsPerEpoch())), c.EffectiveBatchSize(), c.BatchSize, c.GradientAccumulationSteps,
-		n(int64(c.EffectiveBatchSize())*int64(c.MaxPositionEmbeddings)))
+	division := fmt.Sprintf("batch_size %d × gradient_accumulation_steps %d", c.BatchSize, c.GradientAccumulationSteps)
+	if r.processes() > 1 {
+		division += fmt.Sprintf(" × %d processes", r.processes())
+	}
+	r.infof("steps: %s (%s); an epoch is %s steps; an update sees %d rows (%s), up to %s tokens", n(r.totalSteps), how, n(int64(r.data.WindowsPerEpoch())), r.perUpdate(),
+		division, n(int64(r.perUpdate())*int64(c.MaxPositionEmbeddings)))
 	return nil
 }
 
@@ -180,8 +192,19 @@ func (r *run) buildModel() (err error) {
 	r.model = gpt2.NewOffloaded(m, r.device, offloads[c.CPUOffload])
 	r.onClose(r.model.Free)
 	r.model.HeadRows = int(headRows(c, m, int64(c.BatchSize)))
-	r.optimizer = newOptimizer(c, r.model)
+	var s *shard
+	if r.processes() > 1 && c.ShardOptimizer {
+		s = newShard(r.world, r.rank(), r.processes(), r.model.BufferLength())
+	}
+	r.optimizer = newOptimizer(c, r.model, s)
 	r.onClose(r.optimizer.free)
+	if r.processes() > 1 && c.LocalSteps > 0 {
+		r.outer = newOuter(r.model)
+		r.onClose(r.outer.free)
+	}
+	if r.needsReduceBuffer() {
+		r.makeReduceBuffer()
+	}
 	r.lossSum = torch.Zeros(nil, torch.Float64, r.device).Detached()
 	r.onClose(r.lossSum.Free)
 	if r.precision == torch.Float16 {

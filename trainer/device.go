@@ -24,24 +24,65 @@ var precisions = map[string]torch.DType{"fp32": torch.Float32, "fp16": torch.Flo
 
 func (r *run) buildDevice() (err error) {
 	defer protect("setting up the device", &err)
-	device, reason, err := chooseDevice(r.config.Device)
+	device, reason, err := r.chooseDevice()
 	if err != nil {
 		return r.problem("device", r.config.Device, err.Error())
 	}
 	r.device = device
 	r.infof("device: %s (%s)", device, reason)
-	if r.config.Threads > 0 {
+	switch share := r.processors(); {
+	case r.config.Threads > 0:
 		torch.SetNumThreads(r.config.Threads)
-	} else {
+	case share < float64(runtime.NumCPU()) && os.Getenv("OMP_NUM_THREADS") == "":
+		torch.SetNumThreads(max(1, int(share)))
+		r.infof("threads: %d (this process's share of %d processors)", torch.NumThreads(), runtime.NumCPU())
+	default:
 		r.infof("threads: %d (libtorch's choice for %d processors)", torch.NumThreads(), runtime.NumCPU())
 	}
 	return nil
 }
 
+// processors is how many of the machine's are this process's own, between those that train together.
+func (r *run) processors() float64 {
+	if r.world == nil { // alone, or a dry run
+		return float64(runtime.NumCPU()) / float64(r.localProcesses())
+	}
+	return r.world.Processors()
+}
+
+func (r *run) localProcesses() int {
+	if r.Place == nil {
+		return 1
+	}
+	return r.Place.LocalSize
+}
+
+// chooseDevice gives each of several processes on a machine a card of its own.
+func (r *run) chooseDevice() (torch.Device, string, error) {
+	device, reason, err := chooseDevice(r.config.Device)
+	if err != nil || device.Type == torch.CPUType || r.localProcesses() == 1 || strings.Contains(r.config.Device, ":") {
+		return device, reason, err
+	}
+	n, err := torch.CUDADeviceCount()
+	if err == nil && n == 1 && os.Getenv("CUDA_VISIBLE_DEVICES") != "" {
+		return torch.CUDA(0), "the one that CUDA_VISIBLE_DEVICES shows this process", nil
+	}
+	if err == nil && r.Place.LocalSize > n {
+		err = fmt.Errorf("%d processes on this machine, which has %d cards; want one each, or device cpu", r.Place.LocalSize, n)
+	}
+	return torch.CUDA(r.Place.LocalRank), fmt.Sprintf("%d CUDA card(s) found; local rank %d", n, r.Place.LocalRank), err
+}
+
 // buildPrecision comes when it is known what the run goes on from: that keeps what was measured.
 func (r *run) buildPrecision() (err error) {
 	defer protect("choosing the precision", &err)
-	name, why := config.ResolvePrecision(r.config, deviceTypeName(r.device), r.cpuBF16)
+	var name, why string
+	if r.leads() {
+		name, why = config.ResolvePrecision(r.config, deviceTypeName(r.device), r.cpuBF16)
+	}
+	if err := r.fromFirst(&name); err != nil {
+		return err
+	}
 	r.infof("precision: %s (%s)", name, why)
 	if r.precision = precisions[name]; r.precision == torch.Float16 && r.device.Type == torch.CPUType {
 		r.logger.Warn("precision: fp16 on a CPU is correct but ten times slower than fp32 or more")

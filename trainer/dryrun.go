@@ -82,8 +82,9 @@ func (r *run) timeStep() (seconds float64, err error) {
 	if r.distillation != nil {
 		r.distillation.timing = true
 	}
-	w := &data.Window{Targets: b.Targets * int64(c.GradientAccumulationSteps), Tokens: int64(len(b.InputIDs)) * int64(c.GradientAccumulationSteps)}
-	for range c.GradientAccumulationSteps {
+	n := c.GradientAccumulationSteps * r.processes()
+	w := &data.Window{Targets: b.Targets * int64(n), Tokens: int64(len(b.InputIDs)) * int64(n)}
+	for range n {
 		w.Batches = append(w.Batches, b)
 	}
 	defer func(h *histograms) { r.histograms = h }(r.histograms)
@@ -142,6 +143,9 @@ func (r *run) printPlan(out io.Writer) error {
 	row("parameters", n(parameters))
 	row("tokens", fmt.Sprintf("%s to train on, %s to evaluate", n(r.data.Train().Tokens), n(r.data.Eval().Tokens)))
 	row("steps", fmt.Sprintf("%s; %s an epoch", n(r.totalSteps), n(int64(r.data.WindowsPerEpoch()))))
+	if r.processes() > 1 {
+		row("processes", fmt.Sprintf("%d; memory and time are one's", r.processes()))
+	}
 	if r.from != nil {
 		row("resume", "would go on from "+r.from.Dir)
 	}
@@ -191,6 +195,14 @@ func (r *run) partsOf(a activity, s stepShape) string {
 	return text
 }
 
+// withoutNetwork says what a dry run of one of several processes leaves out.
+func (r *run) withoutNetwork() string {
+	if r.processes() == 1 {
+		return ""
+	}
+	return fmt.Sprintf(" by %d processes like this one, without what the network takes", r.processes())
+}
+
 func (r *run) printMeasured(out io.Writer, stepSeconds float64) error {
 	row, flush := r.table(out)
 	size, n := monitor.FormatBytes, monitor.FormatCount
@@ -202,7 +214,7 @@ func (r *run) printMeasured(out io.Writer, stepSeconds float64) error {
 		peaks += fmt.Sprintf(", %s of an evaluation", size(r.peakMemory()))
 	}
 	row("memory: measured", peaks)
-	row("a step", fmt.Sprintf("%.3gs, %s tokens/s", stepSeconds, n(int64(float64(r.config.EffectiveBatchSize()*r.config.MaxPositionEmbeddings)/stepSeconds))))
+	row("a step", fmt.Sprintf("%.3gs, %s tokens/s", stepSeconds, n(int64(float64(r.perUpdate()*r.config.MaxPositionEmbeddings)/stepSeconds)))+r.withoutNetwork())
 	if d := r.distillation; d != nil && d.planned > 0 {
 		row("distillation.cache", fmt.Sprintf("would be made first, with the teacher alone in memory: %s on disk", size(d.planned)))
 	}

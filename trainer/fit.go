@@ -37,6 +37,24 @@ func (r *run) memoryBudget() (b budget, err error) {
 		monitor.FormatBytes(free), monitor.FormatBytes(reserve))}, nil
 }
 
+// agreeBudget has the least of all processes' budgets count, since all take the same choice.
+func (r *run) agreeBudget(b *budget) error {
+	if r.world == nil {
+		return nil
+	}
+	all := make([]float64, r.processes()) // exact: below 2^53
+	all[r.rank()] = float64(b.bytes)
+	if err := r.world.AllReduceNumbers(all); err != nil {
+		return err
+	}
+	for rank, x := range all {
+		if n := int64(x); n > 0 && (b.bytes == 0 || n < b.bytes) {
+			b.bytes, b.reason = n, fmt.Sprintf("rank %d has the least memory; ", rank)
+		}
+	}
+	return nil
+}
+
 func (r *run) freeOnDevice() (int64, error) {
 	m, err := torch.MemoryStats(r.device)
 	return m.Free, err
@@ -45,7 +63,10 @@ func (r *run) freeOnDevice() (int64, error) {
 // fitMemory makes the choice, where there is a budget, and lets the data know.
 func (r *run) fitMemory() error {
 	b, err := r.memoryBudget()
-	if err != nil || b.bytes == 0 || r.isComplete() {
+	if err == nil {
+		err = r.agreeBudget(&b)
+	}
+	if err != nil || b.bytes == 0 || r.isComplete() || !r.leads() {
 		return err
 	}
 	r.budget = b.bytes
@@ -53,7 +74,7 @@ func (r *run) fitMemory() error {
 		return err
 	}
 	r.infof("%s", r.fitted)
-	return r.data.SetBatch(r.config.BatchSize, r.config.GradientAccumulationSteps)
+	return nil
 }
 
 // choose sets the keys to the fastest choice that fits. saved is where a checkpoint stood that is gone on from.

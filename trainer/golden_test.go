@@ -86,7 +86,7 @@ func goldenRun(t *testing.T, u goldenUpdates, checkpointing bool) *run {
 	if err := loadWeights(r.model, weights); err != nil {
 		t.Fatal(err)
 	}
-	r.optimizer = newOptimizer(c, r.model)
+	r.optimizer = newOptimizer(c, r.model, nil)
 	r.onClose(r.optimizer.free)
 	r.lossSum = torch.Zeros(nil, torch.Float64, torch.CPU).Detached()
 	r.onClose(r.lossSum.Free)

@@ -12,6 +12,7 @@ import (
 
 // train runs from the position of the run to its last step. It returns nil at the end, *Interrupted after a signal.
 func (r *run) train(ctx context.Context) error {
+	r.training = true
 	windows := r.prefetch()
 	defer windows.stop()
 	r.progressBar.Start(monitor.Plan{FirstStep: r.done.Step, TotalSteps: r.totalSteps, Epochs: r.epochs()})
@@ -22,7 +23,9 @@ func (r *run) train(ctx context.Context) error {
 	if err := r.evaluateIfDue(); err != nil {
 		return err
 	}
-	r.sampleIfDue()
+	if err := r.sampleIfDue(); err != nil {
+		return err
+	}
 	if interrupted := r.interrupted(); interrupted != nil {
 		return interrupted
 	}
@@ -40,6 +43,13 @@ func (r *run) train(ctx context.Context) error {
 		if err := r.step(window); err != nil {
 			return err
 		}
+		synchronised := r.outer == nil
+		if !synchronised && (r.due(r.config.LocalSteps) || r.done.Step == r.totalSteps) {
+			if err := r.synchronise(); err != nil {
+				return err
+			}
+			synchronised = true
+		}
 		r.sayPageable()
 		r.clock.tokens += window.Tokens
 		r.progressBar.Step(r.done.Step)
@@ -56,12 +66,19 @@ func (r *run) train(ctx context.Context) error {
 				return err
 			}
 		}
+		if !synchronised && r.signal != nil { // they have learnt of it with the losses
+			if err := r.synchronise(); err != nil {
+				return err
+			}
+		}
 		r.done.EvaluationDue = r.evaluates() && (r.due(r.config.EvalSteps) || last)
 		if err := r.evaluateIfDue(); err != nil {
 			return err
 		}
 		r.done.SamplesDue = len(r.prompts) > 0 && (r.due(r.config.Monitoring.SampleSteps) || last)
-		r.sampleIfDue()
+		if err := r.sampleIfDue(); err != nil {
+			return err
+		}
 		interrupted := r.interrupted()
 		if r.due(r.config.SaveSteps) || last || interrupted != nil {
 			if err := r.save(ctx); err != nil {
@@ -148,7 +165,7 @@ func (r *run) evaluateIfDue() error {
 		return nil
 	}
 	e, err := r.evaluate()
-	if r.signal != nil {
+	if _, stopped := err.(*Interrupted); stopped {
 		return nil
 	}
 	if err != nil {
@@ -164,11 +181,11 @@ func (r *run) evaluateIfDue() error {
 	return nil
 }
 
-// interrupted is the signal that has arrived, if any.
+// interrupted is the signal that has arrived, if any: while several processes train, one that all of them know of.
 func (r *run) interrupted() error {
-	select {
-	case r.signal = <-r.signals:
-	default:
+	r.receive()
+	if r.world == nil || !r.training {
+		r.signal = r.received
 	}
 	if r.signal == nil {
 		return nil

@@ -88,6 +88,9 @@ type pendingLosses struct {
 // read moves the sums of losses from the device to the host. On a CUDA card it waits for the steps in flight.
 func (r *run) read() (err error) {
 	defer protect("reading the loss", &err)
+	if err := r.gatherLosses(); err != nil {
+		return err
+	}
 	p := pendingLosses{loss: r.lossSum.Item()}
 	if d := r.distillation; d != nil {
 		p.distilled, p.task, p.distillation = true, d.task.Item(), d.sum.Item()

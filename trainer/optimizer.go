@@ -17,8 +17,9 @@ type optimizer struct {
 	expAvg, expAvgSq *torch.Tensor
 	groups           []*paramGroup
 	units            [][]unit                 // by unit of the model's Update and by group; nil before the first update
-	views            map[string]*torch.Tensor // of the moments, by their names in a checkpoint
+	views            map[string]*torch.Tensor // of the moments, by their names in a checkpoint; none where they are shared out
 	norm             *torch.Tensor            // the last update's, before clipping: a float32 scalar at the model's home
+	shard            *shard                   // of the moments that are here; nil: all
 }
 
 // paramGroup is the weights that decay alike.
@@ -30,12 +31,17 @@ type paramGroup struct {
 // unit is a group's parts of a unit of an Update: views of the buffers.
 type unit struct{ weights, gradients, expAvg, expAvgSq []*torch.Tensor }
 
-func newOptimizer(c *config.TrainingConfig, m *gpt2.Model) (o *optimizer) {
+// newOptimizer makes one of all moments, or where s is not nil of a process's share.
+func newOptimizer(c *config.TrainingConfig, m *gpt2.Model, s *shard) (o *optimizer) {
+	length := m.BufferLength()
+	if s != nil {
+		length = s.mine().Length
+	}
 	zeros := func() (t *torch.Tensor) {
-		torch.CountAs(torch.MemoryOptimizer, func() { t = m.Buffer(torch.Float32) })
+		torch.CountAs(torch.MemoryOptimizer, func() { t = m.PartBuffer(length, torch.Float32) })
 		return t
 	}
-	o = &optimizer{model: m, maxNorm: c.MaxGradNorm, views: make(map[string]*torch.Tensor)}
+	o = &optimizer{model: m, maxNorm: c.MaxGradNorm, shard: s, views: make(map[string]*torch.Tensor)}
 	complete := false
 	defer freeUnless(&complete, o.free)
 	o.expAvg = zeros()
@@ -50,10 +56,17 @@ func newOptimizer(c *config.TrainingConfig, m *gpt2.Model) (o *optimizer) {
 		o.groups = append(o.groups, g)
 	}
 	for _, p := range m.Parameters() {
-		o.views["exp_avg."+p.Name], o.views["exp_avg_sq."+p.Name] = p.View(o.expAvg), p.View(o.expAvgSq)
+		if s == nil {
+			o.views["exp_avg."+p.Name], o.views["exp_avg_sq."+p.Name] = p.View(o.expAvg), p.View(o.expAvgSq)
+		}
 	}
 	complete = true
 	return o
+}
+
+// small are the tensors beside the moments.
+func (o *optimizer) small() []*torch.Tensor {
+	return []*torch.Tensor{o.norm, o.groups[0].updates, o.groups[1].updates}
 }
 
 // freeUnless, deferred, frees what there is of something whose making a panic has broken off.
@@ -154,6 +167,11 @@ func (o *optimizer) makeUnits(gradients *torch.Tensor) {
 		return
 	}
 	buffers := []*torch.Tensor{o.model.Weights(), gradients, o.expAvg, o.expAvgSq}
+	mine := gpt2.Slice{Length: o.model.BufferLength()}
+	if o.shard != nil {
+		mine = o.shard.mine()
+	}
+	starts := []int64{0, 0, mine.Offset, mine.Offset} // of the buffers, in elements
 	for _, slices := range o.model.Units() {
 		parts := make([]unit, len(o.groups))
 		for _, s := range slices {
@@ -161,8 +179,12 @@ func (o *optimizer) makeUnits(gradients *torch.Tensor) {
 			if s.Decay {
 				p = &parts[0]
 			}
+			from, to := max(s.Offset, mine.Offset), min(s.Offset+s.Length, mine.Offset+mine.Length)
+			if from >= to {
+				continue
+			}
 			for i, list := range []*[]*torch.Tensor{&p.weights, &p.gradients, &p.expAvg, &p.expAvgSq} {
-				*list = append(*list, buffers[i].Narrow(0, s.Offset, s.Length).Detached())
+				*list = append(*list, buffers[i].Narrow(0, from-starts[i], to-from).Detached())
 			}
 		}
 		o.units = append(o.units, parts)

@@ -54,6 +54,11 @@ type stepShape struct {
 	teacher       *gpt2.Config
 	topK          int64        // kept probabilities a position, where a cache stands for the teacher; 0: none does
 	filler        *gpt2.Config // the teacher that fills the cache first; nil: nothing is to be filled
+
+	// Of one of several processes:
+	moments int64 // elements of each of the two that are here; 0: all
+	local   bool  // the weights that all began with and a momentum are kept
+	reduced int64 // bytes of an element that crosses the network from a place of its own on this device; 0: from where it lies
 }
 
 func (s stepShape) width() int64  { return int64(s.precision.Size()) }
@@ -97,8 +102,19 @@ func (s stepShape) takeBuffers(l *ledger) {
 		l.take(partWeights, s.width()*n)
 	}
 	l.take(partGradients, 4*n)
-	l.take(partOptimizer, 4*n)
-	l.take(partOptimizer, 4*n)
+	moments := n
+	if s.moments > 0 {
+		moments = s.moments
+	}
+	l.take(partOptimizer, 4*moments)
+	l.take(partOptimizer, 4*moments)
+	if s.local {
+		l.take(partOptimizer, 4*n)
+		l.take(partOptimizer, 4*n)
+	}
+	if s.reduced > 0 {
+		l.take(partGradients, s.reduced*n)
+	}
 }
 
 // forwardBackward is gpt2.Model's.

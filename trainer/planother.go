@@ -155,10 +155,13 @@ func (s stepShape) attentionRows(l *ledger, part memoryPart) loan {
 	return y
 }
 
-// saving writes tensors through a buffer of the host's: nothing is taken.
+// saving writes tensors through a buffer of the host's: nothing is taken but, where the moments are shared out, a piece of them at rank 0.
 func (s stepShape) saving() memoryPlan {
 	l := ledger{}
 	s.resident(&l)
+	if s.moments > 0 && !s.card {
+		l.pass(partOptimizer, 4*min(pieceElements, s.moments))
+	}
 	return l.peak
 }
 

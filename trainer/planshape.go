@@ -36,6 +36,7 @@ func (r *run) shapeOf(rows int64, atOnce int) stepShape {
 	c := r.config
 	s := shapeOf(c, r.modelConfig(), rows, r.precision)
 	s.card = r.device.Type != torch.CPUType
+	r.planCompany(&s)
 	if atOnce > 0 && int64(atOnce) < rows {
 		s.rows = int64(atOnce)
 	}
@@ -61,4 +62,18 @@ func headRows(c *config.TrainingConfig, m gpt2.Config, rows int64) int64 {
 func shapeOf(c *config.TrainingConfig, m gpt2.Config, rows int64, precision torch.DType) stepShape {
 	return stepShape{model: m, rows: rows, length: int64(c.MaxPositionEmbeddings), precision: precision, offload: offloads[c.CPUOffload],
 		checkpointing: c.GradientCheckpointing, chunkRows: headRows(c, m, rows)}
+}
+
+// planCompany adds what a process keeps because it is one of several.
+func (r *run) planCompany(s *stepShape) {
+	if r.processes() == 1 {
+		return
+	}
+	if r.config.ShardOptimizer {
+		s.moments = divideBuffers(r.processes(), s.model.BufferLength())[r.rank()].Length
+	}
+	s.local = r.config.LocalSteps > 0
+	if r.config.ReducePrecision == "bf16" && (!s.card || r.cardToCard()) {
+		s.reduced = int64(torch.BFloat16.Size())
+	}
 }

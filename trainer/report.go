@@ -62,6 +62,10 @@ func (r *run) sayChanges(c *checkpoint.Checkpoint) {
 	if json.Unmarshal(text, &was) != nil || json.Unmarshal(now, &is) != nil {
 		return
 	}
+	if max(1, r.savedProgress().Processes) != r.processes() { // keepEffectiveBatch has said what becomes of these
+		delete(is, "gradient_accumulation_steps")
+		delete(is, "effective_batch_size")
+	}
 	if changes := differences("", was, is); len(changes) > 0 {
 		r.infof("resume: changed since the checkpoint: %s", strings.Join(changes, ", "))
 	}

@@ -4,9 +4,13 @@ package trainer
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 
 	"frugal/trainer/checkpoint"
+	"frugal/trainer/internal/vfs"
 	"frugal/trainer/monitor"
 )
 
@@ -17,7 +21,54 @@ func (r *run) findCheckpoint() (_ *checkpoint.Checkpoint, err error) {
 	if err != nil {
 		return nil, &OutputError{fmt.Errorf("output_dir: %w", err)}
 	}
+	if c, err := r.findOwn(); c != nil || err != nil {
+		return c, err
+	}
 	return r.chooseCheckpoint(r.store.Newest)
+}
+
+// launchFile, in output_dir, is for a run that was told to begin anew or from a certain checkpoint, and whose launcher starts it again:
+// then it goes on from what it has saved since.
+const launchFile = ".launch"
+
+type launchMark struct {
+	Job   string `json:"job"`   // the launcher's name of the run
+	After int64  `json:"after"` // the step that it began behind; -1: anew
+}
+
+func (r *run) launchPath() string { return filepath.Join(r.config.OutputDir, launchFile) }
+
+// markLaunch: there is no checkpoint of a later step now.
+func (r *run) markLaunch(after int64) error {
+	if r.Place == nil || r.config.Resume == "auto" || r.attempt > 0 {
+		return nil
+	}
+	text, err := json.Marshal(launchMark{r.Place.Job, after})
+	if err != nil {
+		return err
+	}
+	return vfs.WriteFileAtomic(r.fs, r.launchPath(), text)
+}
+
+// findOwn is the newest checkpoint that this launch has saved; nil where resume decides.
+func (r *run) findOwn() (*checkpoint.Checkpoint, error) {
+	if r.attempt == 0 {
+		if err := r.fs.Remove(r.launchPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, &OutputError{fmt.Errorf("output_dir: %w", err)}
+		}
+		return nil, nil
+	}
+	var mark launchMark
+	text, err := vfs.ReadFile(r.fs, r.launchPath())
+	if r.config.Resume == "auto" || err != nil || json.Unmarshal(text, &mark) != nil || mark.Job != r.Place.Job {
+		return nil, nil
+	}
+	c, _, err := r.store.Newest()
+	if err != nil || c == nil || c.Step <= mark.After {
+		return nil, nil
+	}
+	r.infof("resume: started again by %s: %s is its own", r.Place.From, c.Dir)
+	return c, nil
 }
 
 // chooseCheckpoint takes what resume says; newest finds the newest intact one and says which it passed over.

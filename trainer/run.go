@@ -11,16 +11,19 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"frugal/torch"
 	"frugal/trainer/checkpoint"
+	"frugal/trainer/cluster"
 	"frugal/trainer/config"
 	"frugal/trainer/data"
 	"frugal/trainer/gpt2"
 	"frugal/trainer/internal/vfs"
+	"frugal/trainer/launch"
 	"frugal/trainer/monitor"
 	"frugal/trainer/tokenizer"
 )
@@ -33,6 +36,10 @@ type Options struct {
 	FS      vfs.FS           // nil: the operating system's
 	Stderr  io.Writer        // log and progress
 	Signals <-chan os.Signal // one ends the run after the step in hand, with a checkpoint; may be nil
+
+	Place *launch.Place    // among several processes; nil: it is alone
+	Gone  <-chan struct{}  // closed when another process is known to be gone, perhaps before all have met; may be nil
+	Lost  func(*LostError) // called where another process is lost and this one does not come to an end by itself; needed with Place
 }
 
 // run is a training in progress.
@@ -53,6 +60,7 @@ type run struct {
 	saved        string                 // directory of the checkpoint that holds the present state, or an earlier one
 	scratch      string                 // of a dry run, in the place of the cache
 	source       string                 // directory of the model that decides the architecture; "": the configuration does
+	sourceFS     vfs.FS                 // where that is
 	architecture gpt2.Config            // of that model
 
 	tokenizer *tokenizer.Tokenizer
@@ -62,6 +70,15 @@ type run struct {
 	scaler    *lossScaler // nil: no loss scaling
 	lossSum   *torch.Tensor
 	schedule  Schedule
+
+	world        *cluster.World // nil: this process is alone
+	attempt      int            // restarts by a launcher before this one
+	reduceBuffer *torch.Tensor  // nil: gradients are summed where they lie
+	outer        *outer         // nil: every update is everybody's
+	gathering    *gathering     // of the moments that are shared out, while rank 0 saves
+	saving       sync.Mutex     // held by what is not to be cut off
+	halfway      bool           // the step in hand can only be ended
+	saidUneven   bool
 
 	curriculum   *staging      // nil: none
 	measured     *measured     // what curriculum.difficulty auto found; nil: nothing was measured
@@ -83,8 +100,9 @@ type run struct {
 	lastEvaluation *Evaluation
 	saidPageable   bool
 
-	evaluationLimit int       // rows at once, since memory ran out; 0: none
-	signal          os.Signal // has arrived
+	evaluationLimit  int       // rows at once, since memory ran out; 0: none
+	received, signal os.Signal // what has arrived here; what all processes know of
+	training         bool      // they know by what they share
 
 	freeMemory   func() (int64, error) // of the device; for tests to replace
 	measureBF16  func() string         // likewise
@@ -99,6 +117,7 @@ func Run(ctx context.Context, o Options) error {
 	return torch.Call(thread, func() error {
 		defer r.close()
 		err := r.run(ctx)
+		r.part(err)
 		if err != nil && r.logger != nil { // the caller tells the person; who looks later finds it here
 			monitor.LogToFile(r.logger, logrus.ErrorLevel, err.Error())
 		}
@@ -117,13 +136,26 @@ func newRun(o Options) *run {
 
 func (r *run) run(ctx context.Context) error {
 	start, load := time.Now(), monitor.NewMachineLoad(r.fs)
-	if err := r.openOutput(); err != nil {
+	if err := r.join(ctx); err != nil {
+		if s := r.interrupted(); s != nil {
+			return s
+		}
+		return err
+	}
+	open := r.openOutput
+	if !r.leads() {
+		open = r.openOther
+	}
+	if err := open(); err != nil {
 		return err
 	}
 	if err := r.build(ctx, r.findCheckpoint); err != nil {
 		return err
 	}
 	r.meetBusy(load)
+	if err := r.compareFingerprints(); err != nil {
+		return err
+	}
 	complete, err := r.begin()
 	if err != nil {
 		return err
@@ -139,6 +171,9 @@ func (r *run) run(ctx context.Context) error {
 	if err := r.train(context.WithoutCancel(ctx)); err != nil { // a signal cancels ctx: the checkpoint is still to be saved
 		if stop, ok := err.(*Interrupted); ok {
 			stop.Dir, stop.Resume = r.saved, "the same command"+r.withResume()
+		}
+		if lost := (*LostError)(nil); errors.As(err, &lost) && r.leads() && r.saved != "" {
+			err = &LostError{Why: fmt.Sprintf("%s; the same command%s goes on from %s", lost.Why, r.withResume(), r.saved)}
 		}
 		r.recordRun("stopped", []monitor.Field{{Name: "reason", Value: err.Error()}})
 		return err
@@ -188,6 +223,29 @@ func (r *run) infof(format string, a ...any) { r.logger.Infof(format, a...) }
 
 // begin restores the checkpoint to go on from, or initialises the weights, and opens the sinks. complete: nothing is left to do.
 func (r *run) begin() (complete bool, err error) {
+	if r.leads() {
+		complete, err = r.beginFirst()
+	} else {
+		r.monitor = monitor.New(r.logger)
+		r.stats, _ = systemStats(r.fs, r.device) // nobody records them
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := r.shareState(&complete); err != nil {
+		return false, err
+	}
+	if r.done.Processes = r.processes(); r.done.Processes == 1 {
+		r.done.Processes = 0
+	}
+	if r.from == nil {
+		r.done.Began = r.done.Processes
+	}
+	return complete, nil
+}
+
+// beginFirst is begin for who has the output directory.
+func (r *run) beginFirst() (complete bool, err error) {
 	resumeStep := int64(-1)
 	if r.from == nil {
 		r.id = newRunID()
@@ -208,6 +266,9 @@ func (r *run) begin() (complete bool, err error) {
 	}
 	r.sayEvaluation()
 	if err := r.store.Supersede(resumeStep); err != nil {
+		return false, &OutputError{fmt.Errorf("output_dir: %w", err)}
+	}
+	if err := r.markLaunch(resumeStep); err != nil {
 		return false, &OutputError{fmt.Errorf("output_dir: %w", err)}
 	}
 	if resumeStep >= 0 {
@@ -256,23 +317,80 @@ func (r *run) save(ctx context.Context) error {
 	}
 	r.done.Epoch.Seconds += r.clock.epoch()
 	r.clock.beginEpoch()
-	files, err := r.checkpointFiles()
-	if err != nil {
+	if r.outer != nil {
+		if err := r.gatherLosses(); err != nil {
+			return err
+		}
+		r.leaveLosses()
+		if err := r.unite(); err != nil {
+			return err
+		}
+	}
+	if err := r.level(); err != nil {
 		return err
 	}
-	r.monitor.Sync()
-	dir, err := r.store.Save(ctx, r.done.Step, checkpoint.Info{RunID: r.id, Fingerprints: r.fingerprints()}, files)
-	if err != nil {
-		return &OutputError{err}
+	var err error
+	switch s := r.optimizer.shard; {
+	case r.leads():
+		err = r.saveFirst(ctx, start)
+	case s != nil:
+		if err := r.giveMoments(s); err != nil {
+			return err
+		}
 	}
-	r.saved = dir
-	r.monitor.Record(monitor.Record{Event: "save", Step: r.done.Step, Fields: []monitor.Field{
-		{Name: "path", Value: dir}, {Name: "bytes", Value: directorySize(r.fs, dir)}, {Name: "seconds", Value: time.Since(start).Seconds()}}})
+	if err := r.shareSaved(err); err != nil {
+		return err
+	}
 	r.clock.exclude(time.Since(start))
 	return nil
 }
 
+// saveFirst is save for who has the output directory.
+func (r *run) saveFirst(ctx context.Context, start time.Time) error {
+	r.saving.Lock()
+	defer r.saving.Unlock()
+	if s := r.optimizer.shard; s != nil {
+		r.gathering = s.gather(r.optimizer)
+		defer func() { r.gathering = nil }()
+	}
+	dir, err := r.writeCheckpoint(ctx)
+	if g := r.gathering; g != nil {
+		if err := g.drain(); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	r.saved = dir
+	r.monitor.Record(monitor.Record{Event: "save", Step: r.done.Step, Fields: []monitor.Field{
+		{Name: "path", Value: dir}, {Name: "bytes", Value: directorySize(r.fs, dir)}, {Name: "seconds", Value: time.Since(start).Seconds()}}})
+	return nil
+}
+
+func (r *run) writeCheckpoint(ctx context.Context) (dir string, err error) {
+	files, err := r.checkpointFiles()
+	if err != nil {
+		return "", err
+	}
+	r.monitor.Sync()
+	dir, err = r.store.Save(ctx, r.done.Step, checkpoint.Info{RunID: r.id, Fingerprints: r.fingerprints()}, files)
+	var lost *LostError
+	if errors.As(err, &lost) {
+		return "", lost
+	}
+	if err != nil {
+		return "", &OutputError{err}
+	}
+	return dir, nil
+}
+
 func (r *run) writeFinalModel() error {
+	if !r.leads() {
+		return nil
+	}
+	r.saving.Lock()
+	defer r.saving.Unlock()
 	files, err := r.modelFiles()
 	if err != nil {
 		return err

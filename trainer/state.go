@@ -27,6 +27,8 @@ type progress struct {
 
 	Kernels        kernelNames `json:"kernels"`
 	MicroBatchRows int         `json:"micro_batch_rows,omitempty"` // since memory ran out; 0: batch_size
+	Processes      int         `json:"processes,omitempty"`        // that train together; 0: one
+	Began          int         `json:"began_processes,omitempty"`  // that the run began with, for which its configuration is; 0: one
 
 	Drawn         []int64 `json:"drawn,omitempty"`          // rows by curriculum stage
 	IntervalDrawn []int64 `json:"interval_drawn,omitempty"` // of them those since the last logged loss
@@ -106,6 +108,11 @@ func (r *run) stateTensors() map[string]*torch.Tensor {
 		state["scaler.scale"], state["scaler.growth_tracker"], state["scaler.skipped"] = s.scale, s.growth, s.skipped
 		state["scaler.lost_targets"] = s.lost
 	}
+	if r.outer != nil {
+		for name, view := range r.outer.views {
+			state[name] = view
+		}
+	}
 	return state
 }
 
@@ -118,6 +125,9 @@ func (r *run) stateSources() []safetensors.Source {
 			_, err := t.WriteTo(w)
 			return err
 		}})
+	}
+	if r.gathering != nil {
+		sources = append(sources, r.gathering.sources()...)
 	}
 	sort.Slice(sources, func(i, j int) bool { return sources[i].Name < sources[j].Name })
 	return sources
@@ -233,7 +243,7 @@ func (r *run) restoreTensors(c *checkpoint.Checkpoint) (pending pendingLosses, e
 func (r *run) restoreTensor(f *safetensors.File, name string, t *torch.Tensor) error {
 	info, raw, ok := f.Tensor(name)
 	switch {
-	case !ok && r.scaler != nil && strings.HasPrefix(name, "scaler."), !ok && strings.HasSuffix(name, "_loss_sum"):
+	case !ok && r.scaler != nil && strings.HasPrefix(name, "scaler."), !ok && strings.HasSuffix(name, "_loss_sum"), !ok && strings.HasPrefix(name, "outer_momentum."):
 		return nil
 	case !ok:
 		return fmt.Errorf("%s is missing", name)

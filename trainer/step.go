@@ -31,7 +31,7 @@ func protect(doing string, err *error) {
 func (r *run) step(w *data.Window) error {
 	for {
 		err := r.tryStep(w)
-		if !outOfMemory(err) || !r.halveMicroBatches(w) {
+		if !outOfMemory(err) || r.halfway || !r.halveMicroBatches(w) {
 			return err
 		}
 	}
@@ -69,41 +69,122 @@ func (r *run) halveMicroBatches(w *data.Window) bool {
 
 // tryStep trains on one window, or changes nothing but gradients when it fails. Each target's loss counts 1/targets, whichever
 // micro-batch it is in, so that accumulation equals the big batch also when micro-batches are unequal (huggingface/transformers#34191).
+//
+// Of several processes each takes its share of the micro-batches; the sums of gradients and losses are everybody's. One that lacks memory
+// still takes part in them, so that all learn of it and repeat the window together.
 func (r *run) tryStep(w *data.Window) (err error) {
 	defer protect(fmt.Sprintf("step %d", r.done.Step+1), &err)
 	scope := torch.OpenScope()
 	defer scope.Close()
-	weight := torch.Full(nil, 1/float64(w.Targets), torch.Float32, r.device)
-	if r.scaler != nil {
-		weight = r.scaler.scale.MulScalar(1/float64(w.Targets)).To(torch.Float32, r.device)
-	}
+	own := w.Share(r.rank(), r.processes())
 	losses := r.windowLosses()
-	index := 0
+	var summed *reduction // nil: the gradients stay this process's own
+	if r.world != nil {
+		if r.model.MakeGradients(); r.outer == nil {
+			summed = r.newReduction()
+		}
+	}
+	err = r.backward(own, losses, summed)
+	if err != nil && (r.world == nil || !outOfMemory(err)) {
+		return err
+	}
+	r.halfway = r.world != nil && r.outer == nil // others may be done when something fails here: it cannot be repeated
+	if err := r.meet(losses, summed, err); err != nil {
+		return err
+	}
+	if r.beforeUpdate != nil {
+		r.beforeUpdate(r)
+	}
+	u := r.optimizer.prepare(r.rate(), r.scaler, r.observeGradients())
+	add := r.countLosses(losses, r.weighed(own), u.foundInf)
+	// From here on nothing is allocated, so nothing fails half-way.
+	add()
+	r.optimizer.apply(u)
+	if s := r.optimizer.shard; s != nil {
+		if err := s.spread(r.model); err != nil {
+			return err
+		}
+	}
+	r.done.advance(w)
+	r.halfway = false
+	return nil
+}
+
+// backward takes micro-batches through the model. What is summed begins to be in the last of them.
+func (r *run) backward(w *data.Window, losses windowLosses, summed *reduction) (err error) {
+	defer protect(fmt.Sprintf("step %d", r.done.Step+1), &err)
+	targets := float64(max(1, r.weighed(w)))
+	weight := torch.Full(nil, 1/targets, torch.Float32, r.device)
+	if r.scaler != nil {
+		weight = r.scaler.scale.MulScalar(1/targets).To(torch.Float32, r.device)
+	}
+	if len(w.Batches) == 0 {
+		r.model.ZeroGradients()
+		return nil
+	}
+	index := r.rank() // of the micro-batch among those of all processes
 	for i := range w.Batches {
 		parts := w.Batches[i : i+1]
 		if n := r.done.MicroBatchRows; n > 0 {
 			parts = parts[0].Split(n)
 		}
 		for j := range parts {
-			if err := r.microBatch(&parts[j], index, weight, losses); err != nil {
+			var complete func(offset, length int64)
+			if summed != nil && i == len(w.Batches)-1 && j == len(parts)-1 {
+				complete = summed.begin
+			}
+			if err := r.microBatch(&parts[j], index, weight, losses, complete); err != nil {
 				return err
 			}
-			index++
+			index += r.processes()
 		}
 	}
-	if r.beforeUpdate != nil {
-		r.beforeUpdate(r)
-	}
-	u := r.optimizer.prepare(r.rate(), r.scaler, r.observeGradients())
-	add := r.countLosses(losses, w.Targets, u.foundInf)
-	// From here on nothing is allocated, so nothing fails half-way.
-	add()
-	r.optimizer.apply(u)
-	r.done.advance(w)
 	return nil
 }
 
-func (r *run) microBatch(b *data.Batch, index int, weight *torch.Tensor, losses windowLosses) (err error) {
+// weighed are the targets that the loss of a process's share of a window is divided by: the whole window's, or with local_steps its own.
+func (r *run) weighed(own *data.Window) (targets int64) {
+	if r.outer == nil {
+		return own.Targets
+	}
+	for _, b := range own.Batches {
+		targets += b.Targets
+	}
+	return targets
+}
+
+// meet ends a window's sums over all processes. failed is a lack of memory of this one, or nil; the error is such a lack where anybody has it,
+// and then all repeat the window. With local_steps nobody meets.
+func (r *run) meet(l windowLosses, summed *reduction, failed error) error {
+	if r.world == nil || r.outer != nil {
+		return failed
+	}
+	summed.rest()
+	if err := summed.wait(); err != nil {
+		return err
+	}
+	numbers := []float64{l.task.Item()}
+	if l.distilled != nil {
+		numbers = append(numbers, l.distilled.Item())
+	}
+	lacks, err := r.agree(numbers, failed != nil)
+	r.halfway = !lacks
+	switch {
+	case err != nil:
+		return err
+	case failed != nil:
+		return failed
+	case lacks:
+		return errOtherLacks()
+	}
+	l.task.Fill_(numbers[0])
+	if l.distilled != nil {
+		l.distilled.Fill_(numbers[1])
+	}
+	return nil
+}
+
+func (r *run) microBatch(b *data.Batch, index int, weight *torch.Tensor, losses windowLosses, complete func(offset, length int64)) (err error) {
 	scope := torch.OpenScope()
 	defer scope.Close()
 	var ids, targets *torch.Tensor
@@ -122,6 +203,7 @@ func (r *run) microBatch(b *data.Batch, index int, weight *torch.Tensor, losses 
 		Weight:        weight,
 		LossSum:       losses.task,
 		Guide:         guide,
+		Complete:      complete,
 	})
 	return nil
 }

@@ -23,7 +23,7 @@ func (r *run) buildTokenizer(ctx context.Context) (err error) {
 	c := r.config.Tokenizer
 	path, how := c.Path, "tokenizer.path"
 	if path == "" && r.source != "" {
-		if r.tokenizer, path, err = tokenizer.LoadDir(r.fs, r.source); err != nil {
+		if r.tokenizer, path, err = tokenizer.LoadDir(r.sourceFS, r.source); err != nil {
 			return err
 		}
 		how = "it lies beside init_from's weights"
@@ -94,6 +94,9 @@ func (r *run) trainTokenizer(ctx context.Context) (*tokenizer.Tokenizer, string,
 	})
 	if err != nil {
 		return nil, "", err
+	}
+	if r.Place != nil && r.Place.LocalRank > 0 { // another process of this machine keeps it
+		return t, "trained on this corpus", nil
 	}
 	if err := r.keepTokenizer(t, dir); err != nil {
 		r.logger.Warnf("tokenizer: not kept for the next run: %v", err)

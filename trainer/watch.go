@@ -19,7 +19,7 @@ import (
 // buildHistograms prepares histograms, where there is something that shows them.
 func (r *run) buildHistograms() (err error) {
 	defer protect("making the histograms", &err)
-	if r.showsHistograms() {
+	if r.showsHistograms() && r.leads() {
 		r.histograms = newHistograms(r.model.Parameters(), r.model.Home())
 		r.onClose(r.histograms.free)
 	}
@@ -117,26 +117,30 @@ func (r *run) harmless(what string, f func() error) {
 	}
 }
 
-// sampleIfDue writes each prompt's samples, unless a signal arrives first: then they stay due, as an evaluation does.
-func (r *run) sampleIfDue() {
+// sampleIfDue writes each prompt's samples, unless a signal arrives first: then they stay due, as an evaluation does. Of several processes
+// the first does.
+func (r *run) sampleIfDue() error {
 	if !r.done.SamplesDue || r.interrupted() != nil {
-		return
+		return nil
 	}
 	start := time.Now()
 	var records []monitor.Record
-	r.harmless("samples", func() (err error) { records, err = r.samples(); return err })
+	if r.leads() {
+		r.harmless("samples", func() (err error) { records, err = r.samples(); return err })
+	}
 	r.clock.exclude(time.Since(start))
-	if r.signal != nil {
-		return
+	if _, err := r.agree(nil, false); err != nil || r.signal != nil {
+		return err
 	}
 	r.done.SamplesDue = false
 	for _, record := range records {
 		r.monitor.Record(record)
 	}
+	return nil
 }
 
 func (r *run) samples() (records []monitor.Record, err error) {
-	goOn := func(int, int64) bool { return r.interrupted() == nil }
+	goOn := func(int, int64) bool { r.receive(); return r.received == nil }
 	for i, p := range r.prompts {
 		sequences, err := r.model.Generate(context.Background(), p.ids, r.config.Monitoring.NumReturnSequences, r.sampling(i), goOn)
 		if err != nil {

@@ -18,17 +18,20 @@ import (
 	"frugal/torch"
 	"frugal/trainer"
 	"frugal/trainer/config"
+	"frugal/trainer/launch"
 )
 
 const usage = `Train a GPT-2-class language model.
 
-  train -config FILE [-set key=value]… [-resume auto|never|DIR] [-dry-run] [-print-config] [-version]
+  train -config FILE [-set key=value]… [-resume auto|never|DIR] [-nproc N [-max-restarts K]] [-dry-run] [-print-config] [-version]
+
+Several processes, on one machine by -nproc or on several by torchrun, srun or mpirun, train one model: docs/cluster.md.
 
 `
 
 const codes = `
 Exit codes: 0 done; 1 failed; 2 bad usage or configuration; 3 out of memory; 4 the loss is not finite; 5 no space or output not
-writable; 129, 130, 143 interrupted by SIGHUP, SIGINT, SIGTERM after saving a checkpoint (a second signal stops at once).
+writable; 6 another process was lost; 129, 130, 143 interrupted by SIGHUP, SIGINT, SIGTERM after saving a checkpoint (a second signal stops at once).
 `
 
 func main() {
@@ -53,6 +56,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	path := flags.String("config", "", "the configuration `FILE`: .yaml, .json or .toml")
 	flags.Var(&set, "set", "`key=value` over the file's; may be repeated")
 	resume := flags.String("resume", "", "auto, never, or a checkpoint's `DIR`: over the file's resume")
+	nproc := flags.Int("nproc", 0, "start `N` processes on this machine that train together")
+	maxRestarts := flags.Int("max-restarts", 0, "with -nproc: when one dies start all again from the last checkpoint, `K` times at most")
 	dryRun := flags.Bool("dry-run", false, "say what would happen and what memory and time it would take; write nothing")
 	printConfig := flags.Bool("print-config", false, "print the whole configuration as YAML")
 	version := flags.Bool("version", false, "print the versions")
@@ -81,6 +86,23 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if *resume == "" && given(flags, "resume") {
 		return fail(stderr, 2, "-resume is empty: want auto, never or a checkpoint's directory")
 	}
+	place, err := launch.Find(os.Environ())
+	var within *launch.Place
+	if err == nil && *nproc > 0 && place.IsOne() { // such as srun's shell: who asks for processes gets them
+		place, within = nil, place
+	}
+	switch {
+	case err != nil:
+		return fail(stderr, 2, "%v", err)
+	case *nproc < 0 || *nproc == 0 && given(flags, "nproc"):
+		return fail(stderr, 2, "-nproc %d: want at least 1", *nproc)
+	case *maxRestarts < 0:
+		return fail(stderr, 2, "-max-restarts %d: want at least 0", *maxRestarts)
+	case *nproc == 0 && given(flags, "max-restarts"):
+		return fail(stderr, 2, "-max-restarts goes with -nproc; other launchers have their own")
+	case *nproc > 0 && place != nil && *nproc != place.LocalSize:
+		return fail(stderr, 2, "-nproc %d: %s has started %d processes here already; leave it out", *nproc, place.From, place.LocalSize)
+	}
 	if *resume != "" {
 		set = append(set, fmt.Sprintf("resume=%q", *resume))
 	}
@@ -100,11 +122,29 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, signals := program.WatchSignals(func(second syscall.Signal) {
 		fail(stderr, 0, "stopped at once by a second signal (%s), without saving", unix.SignalName(second))
 	})
-	o := trainer.Options{Config: c, Choices: choices, Version: program.Version(), Stderr: stderr, Signals: signals}
+	if (*nproc > 1 || *maxRestarts > 0) && place == nil && !*dryRun {
+		return startProcesses(*nproc, *maxRestarts, within, args, signals, stdout, stderr)
+	}
+	o := trainer.Options{Config: c, Choices: choices, Version: program.Version(), Stderr: stderr, Signals: signals, Place: place}
+	if place != nil {
+		stderr = rankWriter(place, stderr)
+		o.Gone = whenGone(place)
+		o.Lost = func(e *trainer.LostError) { os.Exit(report(stderr, e)) }
+	}
 	if *dryRun {
+		if o.Place == nil && *nproc > 1 {
+			o.Place = &launch.Place{Size: *nproc, LocalSize: *nproc}
+		}
+		if o.Place != nil && o.Place.Rank > 0 {
+			return 0 // the first tells it
+		}
 		return report(stderr, trainer.DryRun(ctx, o, stdout))
 	}
-	return report(stderr, trainer.Run(ctx, o))
+	err = trainer.Run(ctx, o)
+	if place != nil && place.LocalRank > 0 && known(err) {
+		stderr = io.Discard
+	}
+	return report(stderr, err)
 }
 
 // given says whether a flag is on the command line.
@@ -120,6 +160,8 @@ func report(stderr io.Writer, err error) int {
 		notFinite   *trainer.NotFiniteError
 		output      *trainer.OutputError
 		settings    *config.Error
+		mismatch    *trainer.MismatchError
+		lost        *trainer.LostError
 		tensor      *torch.Error
 	)
 	switch {
@@ -127,8 +169,10 @@ func report(stderr io.Writer, err error) int {
 		return 0
 	case errors.As(err, &interrupted):
 		return fail(stderr, 128+int(interrupted.Signal.(syscall.Signal)), "%v", err)
-	case errors.As(err, &settings):
+	case errors.As(err, &settings), errors.As(err, &mismatch):
 		return fail(stderr, 2, "%v", err)
+	case errors.As(err, &lost):
+		return fail(stderr, lostCode, "%v", err)
 	case errors.As(err, &tensor) && tensor.Kind == torch.OutOfMemory:
 		return fail(stderr, 3, "%v; %s", err, needsLess(err))
 	case errors.As(err, &tensor):

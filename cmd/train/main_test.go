@@ -27,7 +27,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"train": main, "upon": upon})
+	testscript.Main(m, map[string]func(){"train": main, "train-newer": newer, "upon": upon})
 }
 
 // Scripts begin with the few variables that testscript sets, so none of FRUGAL_* is among them.

@@ -86,7 +86,7 @@ func send(process *os.Process, signals []string, pipe *os.File) error {
 		if err := process.Signal(unix.SignalNum("SIG" + name)); err != nil {
 			return err
 		}
-		time.Sleep(100 * time.Millisecond) // two that come at once could arrive as one
+		time.Sleep(500 * time.Millisecond) // two that come at once count as one
 	}
 	return nil
 }

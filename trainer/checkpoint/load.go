@@ -25,6 +25,9 @@ type Checkpoint struct {
 	fsys     vfs.FS
 }
 
+// FS is where its files are.
+func (c *Checkpoint) FS() vfs.FS { return c.fsys }
+
 // Open maps a file of the checkpoint. The caller closes the mapping.
 func (c *Checkpoint) Open(name string) (vfs.Mapping, error) {
 	sum, ok := c.Manifest.Files[name]

@@ -54,6 +54,9 @@ type TrainingConfig struct {
 	ShardOptimizer  bool   `mapstructure:"shard_optimizer"`
 	LocalSteps      int    `mapstructure:"local_steps"` // 0: every update is synchronised
 
+	OuterLearningRate float64 `mapstructure:"outer_learning_rate"`
+	OuterMomentum     float64 `mapstructure:"outer_momentum"`
+
 	Data         DataConfig         `mapstructure:"data"`
 	Tokenizer    TokenizerConfig    `mapstructure:"tokenizer"`
 	Curriculum   CurriculumConfig   `mapstructure:"curriculum"`

@@ -104,9 +104,6 @@ func referenceTables() string {
 			out.WriteString("\n## " + title + "\n\n| key | default | value | what it does |\n|---|---|---|---|\n")
 		}
 		doc := cell(k.doc)
-		if what, later := planned[k.name]; later {
-			doc += " **Not in this version:** " + what + "."
-		}
 		out.WriteString("| `" + k.name + "` | `" + nodeOf(Default().field(k.name)).String() + "` | " + cell(k.kind.want()) + " | " + doc + " |\n")
 	}
 	out.WriteString("\n## Presets\n\n| key | " + strings.Join(presetNames[1:5], " | ") + " |\n|---|---|---|---|---|\n")

@@ -85,7 +85,9 @@ var keys = []key{
 
 	{"reduce_precision", word{"fp32", "bf16"}, "fp32", "Precision in which several processes add up their gradients; bf16 halves the traffic."},
 	{"shard_optimizer", boolean{}, false, "Each of several processes keeps only its share of the optimizer's moments."},
-	{"local_steps", whole{0, 1_000_000}, 0, "Updates that each of several processes makes on its own between synchronisations. 0: every update is synchronised."},
+	{"local_steps", whole{0, 1_000_000}, 0, "Updates that each of several processes makes on its own between synchronisations, for slow networks (DiLoCo); eval_steps, save_steps and monitoring.sample_steps are multiples of it. 0: every update is synchronised."},
+	{"outer_learning_rate", above(0, 10), 0.7, "With local_steps: rate of the outer step, by SGD with Nesterov momentum, along the mean of how far the processes have come. 1 with outer_momentum 0 takes the mean of their weights."},
+	{"outer_momentum", below(0, 1), 0.5, "With local_steps: momentum of the outer step. 0.9 is the paper's, for hundreds of local steps; after few of them it carries too far."},
 
 	{"data.train", list{glob}, []any{}, "Files to train on (.txt, .jsonl, .parquet, nanoGPT's and llm.c's .bin), as paths or patterns relative to the working directory. Empty: the embedded Portuguese corpus."},
 	{"data.eval", list{glob}, []any{}, "Files to evaluate on."},

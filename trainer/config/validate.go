@@ -28,18 +28,13 @@ var rules = []rule{
 	{[]string{"curriculum.model", "curriculum.measure"}, brokenMeasure},
 	{[]string{"curriculum.points", "curriculum.enabled", "curriculum.stages", "curriculum.buckets", "curriculum.schedule"}, brokenPoints},
 	{[]string{"distillation.enabled", "distillation.teacher", "distillation.cache"}, brokenDistillation},
+	{[]string{"local_steps", "eval_steps", "save_steps", "monitoring.sample_steps"}, brokenLocalSteps},
+	{[]string{"local_steps", "shard_optimizer"}, brokenLocalShard},
 }
 
-// check refuses what is asked for and not built yet, then applies the rules to keys that are not bad already.
+// check applies the rules to keys that are not bad already.
 func (c *TrainingConfig) check(bad map[string]bool) []Problem {
 	var problems []Problem
-	for _, k := range keys {
-		what, isPlanned := planned[k.name]
-		if isPlanned && !bad[k.name] && fmt.Sprint(c.field(k.name)) != fmt.Sprint(k.def) {
-			problems = append(problems, c.problem(k.name, notAvailable(what)))
-			bad[k.name] = true
-		}
-	}
 	for _, r := range rules {
 		if slices.ContainsFunc(r.keys, func(name string) bool { return bad[name] }) {
 			continue
@@ -120,6 +115,26 @@ func brokenTokenizerSize(c *TrainingConfig) string {
 func brokenDistillation(c *TrainingConfig) string {
 	if d := c.Distillation; d.Enabled && d.Teacher == "" && d.Cache == "" && d.Alpha > 0 {
 		return "distillation needs distillation.teacher, or a finished distillation.cache of one"
+	}
+	return ""
+}
+
+// brokenLocalSteps: between synchronisations there is no one model to evaluate, to show or to save.
+func brokenLocalSteps(c *TrainingConfig) string {
+	for _, k := range []struct {
+		name  string
+		steps int
+	}{{"eval_steps", c.EvalSteps}, {"save_steps", c.SaveSteps}, {"monitoring.sample_steps", c.Monitoring.SampleSteps}} {
+		if h := c.LocalSteps; h > 0 && k.steps%h != 0 {
+			return fmt.Sprintf("the processes have one model every %d updates (local_steps); want %s %d to be a multiple of that, or 0", h, k.name, k.steps)
+		}
+	}
+	return ""
+}
+
+func brokenLocalShard(c *TrainingConfig) string {
+	if c.LocalSteps > 0 && c.ShardOptimizer {
+		return "with local_steps each process needs all of the moments; want local_steps 0 or shard_optimizer false"
 	}
 	return ""
 }

@@ -9,9 +9,11 @@ import (
 
 const envPrefix = "FRUGAL_"
 
-// The variables that set no key: FRUGAL_DEBUG, which shows stacks, and those of the project's own tests.
+// The variables that set no key: FRUGAL_DEBUG, which shows stacks, FRUGAL_NCCL, which is trainer/cluster's, and those of the project's own
+// tests.
 const (
 	debugVariable  = envPrefix + "DEBUG"
+	ncclVariable   = envPrefix + "NCCL"
 	reservedPrefix = envPrefix + "TEST_"
 )
 
@@ -32,7 +34,7 @@ func environmentLayer(environ []string) (layer, []Problem) {
 	var problems []Problem
 	for _, variable := range slices.Sorted(slices.Values(environ)) {
 		name, raw, _ := strings.Cut(variable, "=")
-		if !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, reservedPrefix) || name == debugVariable || raw == "" {
+		if !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, reservedPrefix) || name == debugVariable || name == ncclVariable || raw == "" {
 			continue
 		}
 		k, ok := byVariable[name]

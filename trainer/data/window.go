@@ -23,6 +23,17 @@ func (w *Window) add(b Batch) {
 	w.Tokens += b.Targets + int64(b.Rows) // a row's first id is no target
 }
 
+// Share is what one of size processes computes of the window: every size-th batch, from rank on; none where there are fewer batches.
+// Targets, Tokens and Drawn stay those of the whole.
+func (w *Window) Share(rank, size int) *Window {
+	own := *w
+	own.Batches = nil
+	for i := rank; i < len(w.Batches); i += size {
+		own.Batches = append(own.Batches, w.Batches[i])
+	}
+	return &own
+}
+
 // Batch is some rows, padded with the end token to the longest of them. Position t of a row is the input for a target where
 // t+1 < Lengths[row]; the target is the id at t+1.
 type Batch struct {

@@ -64,6 +64,7 @@ func (m *Model) headLoss(x, targets *torch.Tensor, p Pass) *torch.Tensor {
 	}
 	torch.Backward([]*torch.Tensor{y}, []*torch.Tensor{dy})
 	m.gradientLeaves(m.lastNorm())
+	m.complete(m.lastNorm(), p)
 	arrived := x.Grad()
 	scope.Keep(arrived)
 	return arrived

@@ -128,11 +128,14 @@ func (w *weights) allocate(device torch.Device, o Offload) {
 func (w *weights) Home() torch.Device { return w.home }
 
 // Buffer makes a tensor of zeros like Weights, at home. It belongs to no scope.
-func (w *weights) Buffer(dtype torch.DType) *torch.Tensor {
+func (w *weights) Buffer(dtype torch.DType) *torch.Tensor { return w.PartBuffer(w.length, dtype) }
+
+// PartBuffer is Buffer for a part of so many elements.
+func (w *weights) PartBuffer(length int64, dtype torch.DType) *torch.Tensor {
 	if w.courier != nil {
-		return w.courier.hostBuffer(w.length, dtype)
+		return w.courier.hostBuffer(length, dtype)
 	}
-	return torch.Zeros([]int64{w.length}, dtype, w.home).Detached()
+	return torch.Zeros([]int64{length}, dtype, w.home).Detached()
 }
 
 // Parameters lists the weights in the order of Hugging Face's named_parameters.
@@ -206,6 +209,9 @@ func (w *weights) Finish() {
 
 // View is the part of a buffer like Weights that belongs to p, in its shape. It belongs to no scope.
 func (p Parameter) View(buffer *torch.Tensor) *torch.Tensor { return p.weight.view(buffer) }
+
+// Offset is where p begins in a buffer like Weights, in elements.
+func (p Parameter) Offset() int64 { return p.weight.offset }
 
 // Gradient is p's part of Gradients, which is to be asked for before; nil before the first pass.
 func (p Parameter) Gradient() *torch.Tensor { return p.weight.sum }

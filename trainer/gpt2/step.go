@@ -17,6 +17,36 @@ type Pass struct {
 	LossSum *torch.Tensor
 	// Guide adds a second loss; nil for none.
 	Guide Guide
+	// Complete is told of each stage, as its part of Gradients' buffer, when this pass adds nothing to it any more; nil: nobody is.
+	Complete func(offset, length int64)
+}
+
+// complete tells of a stage whose gradients have left.
+func (m *Model) complete(stage int, p Pass) {
+	if p.Complete != nil {
+		if m.courier != nil {
+			m.courier.gradientPlaces[stage].left.Synchronize()
+		}
+		s := m.stages[stage]
+		p.Complete(s.offset, s.length)
+	}
+}
+
+// Completion is the parts of Gradients' buffer in the order in which Complete is told of them.
+func (m *Model) Completion() (parts []Slice) {
+	for i := len(m.stages) - 1; i >= 0; i-- {
+		parts = append(parts, Slice{Offset: m.stages[i].offset, Length: m.stages[i].length})
+	}
+	return parts
+}
+
+// MakeGradients has Gradients be there before the first pass.
+func (m *Model) MakeGradients() { m.makeGradients() }
+
+// ZeroGradients is what no pass at all leaves as gradients, where others have some.
+func (m *Model) ZeroGradients() {
+	m.makeGradients()
+	torch.NoGrad(func() { m.Gradients().Fill_(0) })
 }
 
 // ForwardBackward adds the batch's gradients to the parameters' and its sum of losses to p.LossSum. ids and targets are int64
@@ -60,12 +90,14 @@ func (m *Model) forwardBackward(ids, targets *torch.Tensor, p Pass) {
 		gradient = backward(outputs[i], gradient, inputs[i])
 		m.leave(i+1, m.preceding(i))
 		m.gradientLeaves(i + 1)
+		m.complete(i+1, p)
 	}
 	if m.Dropout > 0 {
 		gradient = backward(dropped, gradient, embedded)
 	}
 	m.embedBackward(ids, gradient)
 	m.gradientLeaves(embedding)
+	m.complete(embedding, p)
 	m.accumulate = true
 }
 

@@ -30,7 +30,8 @@ type row struct {
 
 // arrows is the whole house. A package that is not here has no place in it yet: add the row, with its reason, first.
 var arrows = map[string]row{
-	"cmd/train": {"cmd/internal/program trainer trainer/config torch", "flags, signals and exit codes: torch.Error's kind is exit code 3, torch.Version is in -version"},
+	"cmd/train": {"cmd/internal/program trainer trainer/config trainer/launch torch",
+		"flags, signals and exit codes: torch.Error's kind is exit code 3, torch.Version is in -version; it starts itself several times"},
 	"cmd/generate": {"cmd/internal/program trainer trainer/config trainer/gpt2 trainer/tokenizer torch",
 		"opens one model and samples from it, without a run around it"},
 	"cmd/report": {"cmd/internal/program trainer/config trainer/monitor trainer/monitor/web", "reads what runs have logged: it must start without libtorch"},
@@ -38,7 +39,10 @@ var arrows = map[string]row{
 	"cmd/internal/program": {"", "how the programs end, say an error and name their version"},
 
 	"trainer": {"torch corpus trainer/gpt2 trainer/distill trainer/distill/cache trainer/config trainer/tokenizer trainer/data trainer/curriculum " +
-		"trainer/safetensors trainer/checkpoint trainer/monitor trainer/monitor/live " + vfs, "the one place where the parts meet"},
+		"trainer/safetensors trainer/checkpoint trainer/cluster trainer/launch trainer/monitor trainer/monitor/live " + vfs, "the one place where the parts meet"},
+
+	"trainer/cluster": {"torch trainer/launch", "who meets whom and who is gone: it moves tensors and knows no model"},
+	"trainer/launch":  {"", "a place among processes, from the environment: it must be tested without libtorch"},
 
 	"trainer/gpt2":          {"torch trainer/safetensors", "the model: tensors, and the file its weights lie in"},
 	"trainer/distill":       {"torch trainer/gpt2 trainer/safetensors", "a teacher is a model whose logits the loss needs"},
@@ -58,6 +62,7 @@ var arrows = map[string]row{
 	"corpus":               {"", "embedded text"},
 
 	"trainer/internal/deptest": {"", "these rules"},
+	"trainer/internal/nettest": {"", "the program on several hosts, whose network has accidents"},
 	"docs":                     {"trainer/config", "tests of the documents: keys, and what presets fill in"},
 	"scripts":                  {"", "tests of the scripts"},
 	"scripts/htmltext":         {"", "a filter for scripts/fetch-corpus.sh"},
@@ -67,6 +72,7 @@ var arrows = map[string]row{
 	"bench/generate":           {"torch trainer trainer/gpt2", "a model's generation beside Hugging Face's"},
 	"bench/distill":            {"torch trainer trainer/gpt2 trainer/distill", "it runs the program, and computes what a cache loses"},
 	"bench/memory":             {"bench/internal/document torch trainer trainer/config trainer/gpt2", "plans models, and trains those that the machine holds below a limit of the allocator's"},
+	"bench/cluster":            {"bench/internal/document", "it runs the program in several processes, as a user would"},
 	"bench/race":               {"bench/internal/document", "it runs the program beside others, as a user would"},
 	"bench/internal/document":  {"", "where a bench's table goes in a page"},
 	"bench/monitoring":         {"", "it runs the program with and without an audience"},
