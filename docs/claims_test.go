@@ -19,6 +19,7 @@ var claims = map[string]func(t *testing.T, dir string, p page){
 	"mixed-precision":       checkPrecisions,
 	"gradient-accumulation": checkAccumulation,
 	"memory-and-speed":      checkTable,
+	"cluster":               checkProcesses,
 }
 
 // trainLine is what the claims need of a train line of metrics.jsonl.
@@ -116,5 +117,14 @@ func checkTable(t *testing.T, dir string, _ page) {
 	}
 	if !(large > small && small > 0) {
 		t.Errorf("a step with GPT-2's vocabulary took %gs, one of half the rows without it %gs", large, small)
+	}
+}
+
+// checkProcesses: two processes have one's losses.
+func checkProcesses(t *testing.T, dir string, _ page) {
+	for i, l := range trainLines(t, dir, "one") {
+		if two := trainLines(t, dir, "two")[i]; two.Tokens != l.Tokens || math.Abs(two.Loss/l.Loss-1) > 1e-6 {
+			t.Errorf("step %d: loss %v after %d tokens by two processes, %v after %d by one", l.Step, two.Loss, two.Tokens, l.Loss, l.Tokens)
+		}
 	}
 }

@@ -12,14 +12,15 @@ import (
 )
 
 // guides are the pages whose commands are run, in English; each has a twin in Portuguese beside it.
-var guides = []string{"mixed-precision", "gradient-accumulation", "presets", "memory-and-speed"}
+var guides = []string{"mixed-precision", "gradient-accumulation", "presets", "memory-and-speed", "cluster"}
 
 // A block is what stands between two fences. After ```sh come commands, after ```text what the commands above it print: each
 // line must be printed, one after the other. "…" stands for any text, alone for any lines, and every number, its unit included, for any
-// number, unless the fence is ```text exact. Commands after ```sh slow run only where FRUGAL_TEST_SLOW is set.
+// number, unless the fence is ```text exact. Commands after ```sh slow run only where FRUGAL_TEST_SLOW is set, and those after
+// ```sh elsewhere never: they take what a test does not have, another machine or somebody else's program.
 type block struct {
 	language string // sh or text
-	mark     string // slow or exact, mostly nothing
+	mark     string // slow, elsewhere or exact, mostly nothing
 	line     int    // of the opening fence
 	text     string
 }
@@ -83,7 +84,7 @@ func TestEveryGuideHasCommandsAndShowsWhatTheyPrint(t *testing.T) {
 		var kinds []string
 		for _, b := range readPage(t, name+".md").blocks {
 			kinds = append(kinds, b.language)
-			known := b.mark == "" || b.language == "sh" && b.mark == "slow" || b.language == "text" && b.mark == "exact"
+			known := b.mark == "" || b.language == "sh" && (b.mark == "slow" || b.mark == "elsewhere") || b.language == "text" && b.mark == "exact"
 			if b.language != "sh" && b.language != "text" || !known {
 				t.Errorf("%s.md:%d: ```%s %s is not known here", name, b.line, b.language, b.mark)
 			}

@@ -30,6 +30,7 @@ func TestExperimentsRun(t *testing.T) {
 	}{
 		{"histograms", []string{"### Root mean square of weights", "| learning_rate=3e-1,max_grad_norm=0 | never |"},
 			[]string{"loss.png", "grad_norm.png", "gradients.png", "weights.png"}},
+		{"local-steps", []string{"### Evaluation loss", "4, every 2: rate 0.7, momentum 0.9"}, []string{"eval.png"}},
 		{"precision", []string{"### The loss scale", "| fp16, seed 1 | 4 | 65536 (1) | 0 |"},
 			[]string{"eval.png", "loss_scale.png"}},
 	} {
