@@ -48,7 +48,7 @@ func (r *run) agreeBudget(b *budget) error {
 		return err
 	}
 	for rank, x := range all {
-		if n := int64(x); n > 0 && (b.bytes == 0 || n < b.bytes) {
+		if n := int64(x); b.bytes > 0 && n > 0 && n < b.bytes { // rank 0's device decides whether there is a budget
 			b.bytes, b.reason = n, fmt.Sprintf("rank %d has the least memory; ", rank)
 		}
 	}

@@ -38,9 +38,20 @@ type launchMark struct {
 
 func (r *run) launchPath() string { return filepath.Join(r.config.OutputDir, launchFile) }
 
+// unmarkLaunch: a run that is complete is not gone on with.
+func (r *run) unmarkLaunch() error {
+	if !r.leads() {
+		return nil
+	}
+	if err := r.fs.Remove(r.launchPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &OutputError{fmt.Errorf("output_dir: %w", err)}
+	}
+	return nil
+}
+
 // markLaunch: there is no checkpoint of a later step now.
 func (r *run) markLaunch(after int64) error {
-	if r.Place == nil || r.config.Resume == "auto" || r.attempt > 0 {
+	if r.Place == nil || r.config.Resume == "auto" || r.marked {
 		return nil
 	}
 	text, err := json.Marshal(launchMark{r.Place.Job, after})
@@ -53,16 +64,14 @@ func (r *run) markLaunch(after int64) error {
 // findOwn is the newest checkpoint that this launch has saved; nil where resume decides.
 func (r *run) findOwn() (*checkpoint.Checkpoint, error) {
 	if r.attempt == 0 {
-		if err := r.fs.Remove(r.launchPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, &OutputError{fmt.Errorf("output_dir: %w", err)}
-		}
-		return nil, nil
+		return nil, r.unmarkLaunch()
 	}
 	var mark launchMark
 	text, err := vfs.ReadFile(r.fs, r.launchPath())
 	if r.config.Resume == "auto" || err != nil || json.Unmarshal(text, &mark) != nil || mark.Job != r.Place.Job {
 		return nil, nil
 	}
+	r.marked = true
 	c, _, err := r.store.Newest()
 	if err != nil || c == nil || c.Step <= mark.After {
 		return nil, nil

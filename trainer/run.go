@@ -73,6 +73,7 @@ type run struct {
 
 	world        *cluster.World // nil: this process is alone
 	attempt      int            // restarts by a launcher before this one
+	marked       bool           // .launch is of this launch
 	reduceBuffer *torch.Tensor  // nil: gradients are summed where they lie
 	outer        *outer         // nil: every update is everybody's
 	gathering    *gathering     // of the moments that are shared out, while rank 0 saves
@@ -398,7 +399,7 @@ func (r *run) writeFinalModel() error {
 	if err := r.store.WriteDir("final_model", files); err != nil {
 		return &OutputError{err}
 	}
-	return nil
+	return r.unmarkLaunch()
 }
 
 func directorySize(fsys vfs.FS, dir string) (n int64) {

@@ -88,7 +88,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	place, err := launch.Find(os.Environ())
 	var within *launch.Place
-	if err == nil && *nproc > 0 && place.IsOne() { // such as srun's shell: who asks for processes gets them
+	if launches := *nproc > 1 || *nproc == 1 && *maxRestarts > 0; err == nil && launches && place.IsOne() { // such as srun's shell: who asks for processes gets them
 		place, within = nil, place
 	}
 	switch {
@@ -141,7 +141,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return report(stderr, trainer.DryRun(ctx, o, stdout))
 	}
 	err = trainer.Run(ctx, o)
-	if place != nil && place.LocalRank > 0 && known(err) {
+	if place != nil && place.Size > 1 && place.LocalRank > 0 && known(err) {
 		stderr = io.Discard
 	}
 	return report(stderr, err)

@@ -66,7 +66,7 @@ func known(err error) bool {
 		mismatch    *trainer.MismatchError
 		settings    *config.Error
 	)
-	return errors.As(err, &interrupted) || errors.As(err, &mismatch) || errors.As(err, &settings)
+	return errors.As(err, &interrupted) || errors.As(err, &mismatch) && !mismatch.Own || errors.As(err, &settings)
 }
 
 // rankWriter has what a process says at its end name its rank, but for the first.

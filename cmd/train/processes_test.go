@@ -548,6 +548,9 @@ func (d *disturber) run(t *testing.T, dir string) {
 			if checkNoStack(t, stderr.String()); err != nil {
 				t.Errorf("%v:\n%s", err, stderr.String())
 			}
+			if again := must(filepath.Glob(filepath.Join(dir, "output", "*.superseded")))(t); len(again) > 0 {
+				t.Errorf("it began anew, though it had saved: %q", again)
+			}
 			return
 		case <-timeout:
 			command.Process.Kill()

@@ -200,7 +200,7 @@ func (m *meeting) agree(store *torch.Store) (prefix string, err error) {
 		return "", err
 	}
 	if all.Problem != "" {
-		return "", &MismatchError{all.Problem}
+		return "", &MismatchError{What: all.Problem}
 	}
 	m.peers = all.Peers
 	m.Attempt = max(m.Attempt, int(all.Sessions)-1)
@@ -266,7 +266,7 @@ func (m *meeting) open(store *torch.Store, hello []byte) (prefix string, all *be
 			return "", nil, err
 		}
 		if err := json.Unmarshal(text, &all.Peers[rank]); err != nil {
-			return "", nil, &MismatchError{fmt.Sprintf("rank %d is another program: %v", rank, err)}
+			return "", nil, &MismatchError{What: fmt.Sprintf("rank %d is another program: %v", rank, err)}
 		}
 		if p := all.Peers[rank]; p.Size != m.Size && all.Problem == "" {
 			all.Problem = fmt.Sprintf("rank %d on %s was told of %d processes, rank 0 on %s of %d", rank, p.Host, p.Size, all.Peers[0].Host, m.Size)
@@ -312,7 +312,7 @@ func (m *meeting) find(store *torch.Store, key string) (value []byte, err error)
 func (m *meeting) follow(store *torch.Store, hello []byte, nonce string) (prefix string, all *begun, err error) {
 	root := store.WithPrefix(m.root())
 	var session *torch.Store
-	var looked time.Time
+	var looked, taken time.Time
 	for {
 		if session == nil || time.Since(looked) > silence/2 { // on a slow network it takes as long as all the rest
 			newest, err := m.find(root, sessionKey)
@@ -335,16 +335,19 @@ func (m *meeting) follow(store *torch.Store, hello []byte, nonce string) (prefix
 		}
 		if all = new(begun); text != nil {
 			if err := json.Unmarshal(text, all); err != nil || len(all.Peers) == 0 {
-				return "", nil, &MismatchError{fmt.Sprintf("rank 0 is another program: %v", err)}
+				return "", nil, &MismatchError{fmt.Sprintf("rank 0 is another program: %v", err), true}
 			}
 			if m.Rank >= len(all.Peers) {
-				return "", nil, &MismatchError{fmt.Sprintf("rank 0 on %s was told of %d processes, rank %d of %d", all.Peers[0].Host, len(all.Peers), m.Rank, m.Size)}
+				return "", nil, &MismatchError{fmt.Sprintf("rank 0 on %s was told of %d processes, rank %d of %d", all.Peers[0].Host, len(all.Peers), m.Rank, m.Size), true}
 			}
 			switch p := all.Peers[m.Rank]; {
 			case p.Nonce == nonce || all.Problem != "":
 				return prefix, all, nil
-			case !m.StoreServed: // the store is as old as the session
-				return "", nil, &MismatchError{fmt.Sprintf("another process, on %s, is rank %d already", p.Host, m.Rank)}
+			case m.StoreServed: // by a launcher, which may have started this process again
+			case taken.IsZero():
+				taken = time.Now()
+			case time.Since(taken) > learning+3*beat: // were the other gone, rank 0 would be, too
+				return "", nil, &MismatchError{fmt.Sprintf("another process, on %s, is rank %d already", p.Host, m.Rank), true}
 			}
 		}
 		if err := m.pause(slice, fmt.Sprintf("the rest of %d processes", m.Size)); err != nil {

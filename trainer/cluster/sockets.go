@@ -3,7 +3,6 @@ package cluster
 // Connections between processes that do not serve the store: the watch does not see when one of these alone is cut, so the kernel has to.
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -24,20 +23,25 @@ func limitSilence() error {
 		if err != nil {
 			continue
 		}
-		if protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || protocol != unix.IPPROTO_TCP {
-			continue // no socket, or another kind
+		if !isTCP(fd) {
+			continue
 		}
 		for _, o := range []struct{ level, name, value int }{
 			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 2},
 			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 1},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 4},
-			{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 6000}, // in ms; it also ends the keepalives
+			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 3},
+			{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 5000}, // in ms; it also ends the keepalives
 		} {
-			if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil && !errors.Is(err, unix.EBADF) {
+			if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil && isTCP(fd) { // else it was closed meanwhile
 				return fmt.Errorf("the connections: %w", err)
 			}
 		}
 	}
 	return nil
+}
+
+func isTCP(fd int) bool {
+	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	return err == nil && protocol == unix.IPPROTO_TCP
 }

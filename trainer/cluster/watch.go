@@ -108,7 +108,7 @@ func (w *watch) look() error {
 				}
 			}
 		}
-		alive = alive && w.heard[rank].at.After(w.doubted.Add(beat))
+		alive = alive && w.heard[rank].at.After(w.doubted.Add(2*beat))
 	}
 	if err := w.judgeDoubt(alive); err != nil {
 		return err

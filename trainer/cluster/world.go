@@ -21,7 +21,10 @@ type LostError struct{ Why string }
 func (e *LostError) Error() string { return e.Why }
 
 // MismatchError says that the processes cannot train together.
-type MismatchError struct{ What string }
+type MismatchError struct {
+	What string
+	Own  bool // this process alone knows
+}
 
 func (e *MismatchError) Error() string { return e.What }
 
