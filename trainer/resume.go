@@ -28,7 +28,7 @@ func (r *run) findCheckpoint() (_ *checkpoint.Checkpoint, err error) {
 }
 
 // launchFile, in output_dir, is for a run that was told to begin anew or from a certain checkpoint, and whose launcher starts it again:
-// then it goes on from what it has saved since.
+// then it goes on from what it has saved since. It stays when the run is complete: another process may be lost behind that.
 const launchFile = ".launch"
 
 type launchMark struct {
@@ -37,17 +37,6 @@ type launchMark struct {
 }
 
 func (r *run) launchPath() string { return filepath.Join(r.config.OutputDir, launchFile) }
-
-// unmarkLaunch: a run that is complete is not gone on with.
-func (r *run) unmarkLaunch() error {
-	if !r.leads() {
-		return nil
-	}
-	if err := r.fs.Remove(r.launchPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &OutputError{fmt.Errorf("output_dir: %w", err)}
-	}
-	return nil
-}
 
 // markLaunch: there is no checkpoint of a later step now.
 func (r *run) markLaunch(after int64) error {
@@ -64,7 +53,10 @@ func (r *run) markLaunch(after int64) error {
 // findOwn is the newest checkpoint that this launch has saved; nil where resume decides.
 func (r *run) findOwn() (*checkpoint.Checkpoint, error) {
 	if r.attempt == 0 {
-		return nil, r.unmarkLaunch()
+		if err := r.fs.Remove(r.launchPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, &OutputError{fmt.Errorf("output_dir: %w", err)}
+		}
+		return nil, nil
 	}
 	var mark launchMark
 	text, err := vfs.ReadFile(r.fs, r.launchPath())

@@ -399,7 +399,7 @@ func (r *run) writeFinalModel() error {
 	if err := r.store.WriteDir("final_model", files); err != nil {
 		return &OutputError{err}
 	}
-	return r.unmarkLaunch()
+	return nil
 }
 
 func directorySize(fsys vfs.FS, dir string) (n int64) {
